@@ -1,0 +1,69 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "core/item.h"
+#include "runtime/asio.h"
+#include "runtime/file_system.h"
+
+namespace weir::media {
+
+/// What libav does for weir happens in a child process of this same binary ("weir media-tool", limits set, no URL ever opened):
+/// these functions send a plan and read the outcome. They do not block the shard; a cancellation kills the child.
+
+/// One stretch of a raw file whose timestamps are continuous.
+struct Stretch {
+    std::string path;
+    std::uint64_t offset = 0, size = 0;
+    Micros shift{0};        ///< added to every timestamp of it: one offset for all tracks, so sound and picture never drift apart
+};
+
+/// What a track holds, by content and not by container: NAL units and raw AAC frames hash alike in TS and MP4.
+struct TrackSummary {
+    TrackKind kind = TrackKind::data;
+    std::string codec;
+    std::uint64_t packets = 0;
+    std::uint64_t hash = 0;   ///< over the hashes of all access units, in order
+    Micros first{0}, last{0}; ///< presentation times
+};
+struct Summary {
+    std::vector<TrackSummary> tracks;
+    Micros duration{0};
+    std::uint64_t bytes = 0;
+};
+
+/// Remuxes the stretches, in order, into a new MP4 (must not exist; index at the front), without transcoding. Returns what it
+/// read and wrote: an access-unit summary of the input.
+struct FinalisePlan {
+    std::vector<Stretch> input;
+    std::string output;
+    std::map<std::string, std::string> metadata;
+};
+Task<Result<Summary>> write_mp4(asio::any_io_executor ex, FinalisePlan plan);
+
+/// Reads a file back as the judge of its own making: the same summary from the finished file.
+Task<Result<Summary>> summarise(asio::any_io_executor ex, std::string path);
+/// `equal` in packets, content and (within one tick of 1/1000 s) timing; else says the first difference.
+[[nodiscard]] Result<> same_content(const Summary& raw, const Summary& made);
+
+/// Makes `seconds` of the built-in test pattern as MPEG-TS (H.264 + AAC): frame counter as painted digits and as bars, a clock, a
+/// beep each second; closed groups of `gop` frames. Blocking in the child only.
+struct PatternPlan {
+    std::string output;
+    int width = 640, height = 360, fps = 30, seconds = 60, gop = 30;
+    std::uint64_t bitrate = 1'500'000;
+};
+Task<Result<>> make_pattern(asio::any_io_executor ex, PatternPlan plan);
+
+/// The child's side: reads a plan from standard input, writes one JSON line of progress or outcome at a time. Called by main before
+/// anything else when argv[1] is "media-tool".
+int tool_main();
+/// Names and versions of the libav libraries in use, for `weir version`.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> library_versions();
+
+}  // namespace weir::media

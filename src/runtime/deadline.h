@@ -1,0 +1,52 @@
+#pragma once
+#include <optional>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "runtime/asio.h"
+#include "runtime/clock.h"
+
+namespace weir {
+
+/// A wake-up bell for one or many waiters on one shard: wait() returns true when notify() came since the wait began, false when
+/// cancelled. Never throws.
+class Bell {
+public:
+    explicit Bell(asio::any_io_executor ex);
+    ~Bell();
+    Bell(const Bell&) = delete;
+    Task<bool> wait();
+    Task<bool> wait_until(SteadyTime when);  ///< real time; true when rung, false when cancelled or the time came
+    void notify();
+
+private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+/// Runs `body` and cancels it when the time comes; returns only when it has really ended. `timed_out` is set when the deadline
+/// did it. The body must be cancellable and report through its result.
+template <class T>
+Task<T> with_deadline(Clock& clock, SteadyTime when, Task<T> body, bool* timed_out = nullptr);
+
+/// Back-off between attempts: grows by `factor` from `first` to `ceiling`, each wait drawn from [½, 1] of it (jitter).
+class Backoff {
+public:
+    struct Settings {
+        Millis first{500}, ceiling{30'000};
+        double factor = 2.0;
+    };
+    explicit Backoff(Settings s, std::uint64_t seed = 0);  ///< seed 0: from the system
+    [[nodiscard]] Millis next();
+    void reset() noexcept;
+    [[nodiscard]] int attempts() const noexcept;
+
+private:
+    Settings settings_;
+    std::uint64_t state_;
+    int attempts_ = 0;
+};
+
+}  // namespace weir
+
+#include "runtime/deadline_impl.h"
