@@ -1,0 +1,144 @@
+#include "faces/cli/cli.h"
+
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "faces/cli/commands.h"
+#include "faces/cli/exit_codes.h"
+#include "runtime/failpoint.h"
+
+namespace weir::faces {
+namespace {
+
+struct Global {
+    bool debug = false, trace = false, json = false;
+};
+
+/// Only a plain yes counts: other programs use DEBUG for words of their own.
+bool said_yes(const char* name) {
+    const char* value = std::getenv(name);
+    if (value == nullptr) return false;
+    const std::string_view v(value);
+    return v == "1" || v == "t" || v == "T" || v == "true" || v == "TRUE" || v == "True";
+}
+
+void configure_log(const Global& global) {
+    log::Settings settings;
+    const bool trace = global.trace || said_yes("TRACE"), debug = global.debug || said_yes("DEBUG");
+    settings.level = trace ? log::Level::trace : debug ? log::Level::debug : log::Level::info;
+    settings.json = global.json || said_yes("LOG_JSON");
+    settings.colour = ::isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+    log::configure(settings);
+}
+
+void add_download(CLI::App& app, DownloadArguments& a) {
+    auto* c =
+        app.add_subcommand("download", "record a live stream or a finished one into an MP4 that nothing can spoil");
+    c->add_option("url", a.url, "an HLS playlist: https://host/path/live.m3u8")->required();
+    c->add_option("-o,--format", a.output,
+                  "the file to write, ending in .mp4; never overwritten: a taken name gets a number. Default: date, "
+                  "time and the stream's name");
+    c->add_option("--quality", a.quality, "best, worst, 720p (or the next lower), 1500k, or a rendition's name")
+        ->capture_default_str();
+    c->add_flag("--from-start", a.from_start, "begin with the oldest segment the playlist still lists");
+    c->add_option("--duration", a.duration, "stop after so much media: 90s, 5m, 1h30m");
+    c->add_option("--wait", a.wait, "wait so long for a stream that has not begun: 10m; \"forever\"")
+        ->expected(0, 1)
+        ->default_str("forever");
+    c->add_option("--idle-timeout", a.idle_timeout, "the live is over when nothing new came for so long (30s)");
+    c->add_flag("-k,--keep-intermediates", a.keep_raw, "keep the raw files beside the finished one");
+    c->add_option("--header", a.headers, "a request header, \"Name: value\"; sent to the first host only")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    c->add_option("--cookies-file", a.cookies_file, "cookies in Netscape format");
+    c->add_flag("--json", a.json, "one summary object on standard output");
+    c->add_flag("--strict", a.strict, "exit with 3 when losses are listed");
+    c->footer(std::string("\nExamples:\n"
+                          "  weir download https://host/live.m3u8\n"
+                          "  weir download --from-start --quality 720p -o talk.mp4 https://host/master.m3u8\n"
+                          "  weir download --wait 2h --duration 90m --header 'Referer: https://host/' -o show.mp4 "
+                          "https://host/live.m3u8\n\n"
+                          "Ctrl-C ends the recording and finishes the file; a second one leaves at once (the next "
+                          "start finishes it).\n"
+                          "The same command after a crash or a kill goes on with the same recording.\n\n") +
+              exit_code_table);
+    c->final_callback([&a] { throw CLI::RuntimeError(run_download(a)); });
+}
+
+void add_verify(CLI::App& app, VerifyArguments& a) {
+    auto* c = app.add_subcommand("verify", "say whether a recording is whole, and list every loss");
+    c->add_option("file", a.file, "a recording (.mp4), its journal (.weir.jsonl) or a raw file")->required();
+    c->add_flag("--json", a.json, "the ledger as JSON");
+    c->footer(std::string("\nExample:\n  weir verify talk.mp4\n\n") + exit_code_table);
+    c->final_callback([&a] { throw CLI::RuntimeError(run_verify(a)); });
+}
+
+void add_demo_source(CLI::App& app, DemoSourceArguments& a) {
+    auto* c = app.add_subcommand(
+        "demo-source", "serve a live test pattern (frame counter, clock, a beep a second) as HLS and HTTP-TS");
+    c->add_option("--listen", a.address, "the address to listen on")->capture_default_str();
+    c->add_option("--port", a.port, "0: any free one; printed")->capture_default_str();
+    c->add_option("--segment", a.segment, "length of a segment")->capture_default_str();
+    c->add_option("--window", a.window, "segments in the playlist")->capture_default_str()->check(CLI::Range(3, 1000));
+    c->add_option("--duration", a.duration, "end the live (ENDLIST) after so long; default: never");
+    c->add_option("--faults", a.faults, "what goes wrong when: 503-burst@5s,stall@9s");
+    c->footer("\nExample:\n  weir demo-source --port 8080 &\n  ffplay http://127.0.0.1:8080/live.m3u8\n");
+    c->final_callback([&a] { throw CLI::RuntimeError(run_demo_source(a)); });
+}
+
+}  // namespace
+
+int run_cli(int argc, char** argv) {
+    CLI::App app{"weir catches live video, keeps it so that nothing can spoil it, and passes it on.", "weir"};
+    app.require_subcommand(0, 1);
+    app.fallthrough();
+    app.footer(
+        std::string("\nExamples:\n  weir download https://host/live.m3u8\n  weir verify talk.mp4\n  weir demo-source\n"
+                    "  weir COMMAND --help\n\n") +
+        exit_code_table);
+
+    Global global;
+    app.add_flag("--debug", global.debug, "log more (DEBUG=1)");
+    app.add_flag("--trace", global.trace, "log everything: each request (TRACE=1)");
+    app.add_flag("--log-json", global.json, "logs as one JSON object a line (LOG_JSON=1)");
+    app.add_flag_callback(
+        "-v,--version", [] { throw CLI::RuntimeError(run_version(false)); }, "weir's version and its libraries'");
+    app.parse_complete_callback([&global] { configure_log(global); });
+
+    DownloadArguments download;
+    VerifyArguments verify;
+    DemoSourceArguments demo;
+    bool version_json = false;
+    add_download(app, download);
+    add_verify(app, verify);
+    add_demo_source(app, demo);
+    auto* version = app.add_subcommand("version", "weir's version and its libraries'");
+    version->add_flag("--json", version_json, "as JSON");
+    version->final_callback([&version_json] { throw CLI::RuntimeError(run_version(version_json)); });
+    app.add_subcommand("failpoints", "the named places where tests make weir fail (WEIR_FAILPOINT)")
+        ->group("")
+        ->final_callback([] { throw CLI::RuntimeError(run_failpoints()); });
+
+    if (const char* failpoint = std::getenv("WEIR_FAILPOINT")) {
+        if (auto ok = configure_failpoints(failpoint); !ok) {
+            fmt::print(stderr, "weir: {}\n", ok.error().text());
+            return exit_wrong_use;
+        }
+    }
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::RuntimeError& done) {
+        return done.get_exit_code();
+    } catch (const CLI::Success& e) {
+        return app.exit(e);
+    } catch (const CLI::ParseError& e) {
+        fmt::print(stderr, "weir: {}\nTry: weir --help\n", e.what());
+        return exit_wrong_use;
+    }
+    fmt::print("{}", app.help());
+    return exit_ok;
+}
+
+}  // namespace weir::faces
