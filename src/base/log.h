@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/time.h"
+
 namespace weir::log {
 
 enum class Level { trace, debug, info, warn, error, fatal };
@@ -37,6 +39,14 @@ struct Where {
     int line;
 };
 void write(Level level, Where where, std::string_view message, std::initializer_list<Field> fields = {});
+
+/// The line write() would print at `when`, without its line end. Control characters are escaped: a line is one line.
+[[nodiscard]] std::string line_text(const Settings& settings, Level level, WallTime when, Where where, std::string_view message,
+                                    std::initializer_list<Field> fields = {});
+/// Standard error is a terminal and NO_COLOR is not set: the value for Settings::colour.
+[[nodiscard]] bool colour_wanted();
+/// Tests: lines go here instead of standard error; null restores it. Called under the lock of the log.
+void capture(void (*into)(std::string_view line));
 
 }  // namespace weir::log
 

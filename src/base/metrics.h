@@ -1,0 +1,63 @@
+#pragma once
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace prometheus {
+class Counter;
+class Gauge;
+class Histogram;
+}  // namespace prometheus
+
+/// The numbers of this process, as Prometheus reads them. One registry for the process; the same name and labels give
+/// the same series wherever they are asked for. limits   1000 series a family; further label sets are counted together
+/// under the value "other" for every label threads  any errors   a name or label that Prometheus forbids, or one name
+/// in two kinds, is a bug and aborts
+namespace weir::metrics {
+
+using Labels = std::map<std::string, std::string>;
+
+inline constexpr std::size_t max_series = 1000;  ///< per family
+
+/// Cheap handles, valid for the life of the process: get one once, keep it.
+class Counter {
+public:
+    explicit Counter(prometheus::Counter* of) : of_(of) {}
+    void add(double by = 1) noexcept;  ///< never negative
+    [[nodiscard]] double value() const;
+
+private:
+    prometheus::Counter* of_;
+};
+
+class Gauge {
+public:
+    explicit Gauge(prometheus::Gauge* of) : of_(of) {}
+    void set(double value) noexcept;
+    void add(double by) noexcept;
+    [[nodiscard]] double value() const;
+
+private:
+    prometheus::Gauge* of_;
+};
+
+class Histogram {
+public:
+    explicit Histogram(prometheus::Histogram* of) : of_(of) {}
+    void observe(double value) noexcept;
+
+private:
+    prometheus::Histogram* of_;
+};
+
+[[nodiscard]] Counter counter(const std::string& name, const std::string& help, const Labels& labels = {});
+[[nodiscard]] Gauge gauge(const std::string& name, const std::string& help, const Labels& labels = {});
+/// `bounds`: upper bounds, rising; those of the first call for a series stand.
+[[nodiscard]] Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& bounds,
+                                  const Labels& labels = {});
+
+/// Everything in the text exposition format 0.0.4.
+[[nodiscard]] std::string metrics_text();
+
+}  // namespace weir::metrics
