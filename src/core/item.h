@@ -57,6 +57,7 @@ struct Chunk {
     std::uint32_t origin = 0; ///< who published it, on a topic Stream
     std::uint64_t unit = 0;   ///< the source's own number (HLS media sequence), or 0
     std::optional<Micros> dts = {};  ///< stream time, continuous; none for opaque and before the first timestamp
+    std::optional<Micros> raw_dts = {};  ///< the source's own timestamp that `dts` was made from, so that a file can be shifted
     Micros duration{0};              ///< of the unit on its first chunk where the source says so (EXTINF); else 0
     SteadyTime arrival = {};
     std::uint64_t source_first = 0, source_last = 0;  ///< units this was derived from
