@@ -13,7 +13,7 @@ public:
     virtual ~Clock() = default;
     [[nodiscard]] virtual SteadyTime now() const = 0;
     [[nodiscard]] virtual WallTime wall() const = 0;
-    /// True when the time came, false when the wait was cancelled. Never throws.
+    /// True when the time came, false when the wait was cancelled, or the coroutine had been cancelled before. Never throws.
     virtual Task<bool> sleep_until(SteadyTime when) = 0;
     Task<bool> sleep_for(Micros d) { return sleep_until(now() + d); }
 };

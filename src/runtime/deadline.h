@@ -8,8 +8,11 @@
 
 namespace weir {
 
-/// A wake-up bell for one or many waiters on one shard: wait() returns true when notify() came since the wait began, false when
-/// cancelled. Never throws.
+/// A wake-up bell on one shard. notify() wakes everybody who waits; with nobody waiting it is kept, and the next wait() returns
+/// true at once, so that with one waiter no ring between its check and its wait is lost. With several, each looks at its
+/// condition again right before wait(), with no co_await between. A wake-up may be stale: loop over the condition.
+/// wait() returns false when cancelled, earlier or now (unless uncancellable() was awaited since), or when the bell goes. Never
+/// throws.
 class Bell {
 public:
     explicit Bell(asio::any_io_executor ex);
