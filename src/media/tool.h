@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -13,14 +14,16 @@
 
 namespace weir::media {
 
-/// What libav does for weir happens in a child process of this same binary ("weir media-tool", limits set, no URL ever opened):
-/// these functions send a plan and read the outcome. They do not block the shard; a cancellation kills the child.
+/// What libav does for weir happens in a child process of this same binary ("weir media-tool", limits set, no URL ever
+/// opened): these functions send a plan and read the outcome. They do not block the shard; a cancellation kills the
+/// child.
 
-/// One stretch of a raw file whose timestamps are continuous.
+/// One stretch of a raw file whose timestamps are continuous. Empty ones (size 0) are skipped.
 struct Stretch {
     std::string path;
     std::uint64_t offset = 0, size = 0;
-    Micros shift{0};        ///< added to every timestamp of it: one offset for all tracks, so sound and picture never drift apart
+    Micros shift{
+        0};  ///< added to every timestamp of it: one offset for all tracks, so sound and picture never drift apart
 };
 
 /// What a track holds, by content and not by container: NAL units and raw AAC frames hash alike in TS and MP4.
@@ -28,21 +31,24 @@ struct TrackSummary {
     TrackKind kind = TrackKind::data;
     std::string codec;
     std::uint64_t packets = 0;
-    std::uint64_t hash = 0;   ///< over the hashes of all access units, in order
-    Micros first{0}, last{0}; ///< presentation times
+    std::uint64_t hash = 0;    ///< over the hashes of all access units, in order
+    Micros first{0}, last{0};  ///< presentation times
 };
 struct Summary {
     std::vector<TrackSummary> tracks;
     Micros duration{0};
-    std::uint64_t bytes = 0;
+    std::uint64_t bytes = 0;  ///< size of the file made or read
+    std::vector<std::string>
+        notes;  ///< what people should know: tracks that MP4 cannot hold, damage skipped, times mended
 };
 
-/// Remuxes the stretches, in order, into a new MP4 (must not exist; index at the front), without transcoding. Returns what it
-/// read and wrote: an access-unit summary of the input.
+/// Remuxes the stretches, in order, into a new MP4 (must not exist; index at the front), without transcoding. Returns
+/// what it read and wrote: an access-unit summary of the input.
 struct FinalisePlan {
     std::vector<Stretch> input;
     std::string output;
     std::map<std::string, std::string> metadata;
+    std::function<void(double)> on_progress = {};  ///< 0 to 1, a few times a second, on the caller's executor
 };
 Task<Result<Summary>> write_mp4(asio::any_io_executor ex, FinalisePlan plan);
 
@@ -51,8 +57,17 @@ Task<Result<Summary>> summarise(asio::any_io_executor ex, std::string path);
 /// `equal` in packets, content and (within one tick of 1/1000 s) timing; else says the first difference.
 [[nodiscard]] Result<> same_content(const Summary& raw, const Summary& made);
 
-/// Makes `seconds` of the built-in test pattern as MPEG-TS (H.264 + AAC): frame counter as painted digits and as bars, a clock, a
-/// beep each second; closed groups of `gop` frames. Blocking in the child only.
+/// Makes `seconds` of the built-in test pattern as MPEG-TS (H.264 + AAC): frame counter as painted digits and as bars,
+/// a clock, a beep each second; closed groups of `gop` frames. Blocking in the child only.
+///
+/// bars     the lowest tenth of the picture (height / 10, rounded down to even, at least 16 rows): the frame number,
+/// counted from 0,
+///          as 24 equal cells, the most significant bit on the left; cell i covers columns i * width / 24 to (i + 1) *
+///          width / 24. Luma 235 is 1, 16 is 0: read the middle of a cell and compare with 128
+/// flash    a square of height / 6 in the upper right corner, 8 pixels from both edges: white while the beep sounds,
+/// else black sound    48 kHz stereo, 100 ms of 1 kHz from each whole second on, silence between; the first beep begins
+/// with frame 0 order    PAT and PMT stand before every keyframe, so the file may be cut there; no B-frames; times
+/// begin at 1 s
 struct PatternPlan {
     std::string output;
     int width = 640, height = 360, fps = 30, seconds = 60, gop = 30;
@@ -60,10 +75,12 @@ struct PatternPlan {
 };
 Task<Result<>> make_pattern(asio::any_io_executor ex, PatternPlan plan);
 
-/// The child's side: reads a plan from standard input, writes one JSON line of progress or outcome at a time. Called by main before
-/// anything else when argv[1] is "media-tool".
+/// The child's side: reads a plan from standard input, writes one JSON line of progress or outcome at a time. Called by
+/// main before anything else when argv[1] is "media-tool".
 int tool_main();
 /// Names and versions of the libav libraries in use, for `weir version`.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> library_versions();
+/// The program started as "PROGRAM media-tool"; own_executable() unless set. For tests.
+void set_tool_executable(std::string path);
 
 }  // namespace weir::media

@@ -1,0 +1,19 @@
+#pragma once
+// What the child does, as plain blocking functions. In weir's own process they are called by tests only.
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/error.h"
+#include "media/tool.h"
+
+namespace weir::media {
+
+/// Bytes (or frames) done so far, of how many; called often, so it must be cheap.
+using OnProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
+Result<Summary> write_mp4_here(const FinalisePlan& plan, const OnProgress& on_progress = {});
+Result<Summary> summarise_here(const std::string& path, const OnProgress& on_progress = {});
+Result<> make_pattern_here(const PatternPlan& plan, const OnProgress& on_progress = {});
+
+}  // namespace weir::media
