@@ -28,7 +28,7 @@ enum class TrackKind : std::uint8_t { video, audio, text, data };
 struct Track {
     std::uint32_t id = 0;  ///< in TS the PID
     TrackKind kind = TrackKind::data;
-    std::string codec;     ///< "h264", "hevc", "aac", "mp2", "mpeg2video", …; "stream-type-0x86" when unknown
+    std::string codec;  ///< "h264", "hevc", "aac", "mp2", "mpeg2video", …; "stream-type-0x86" when unknown
     Bytes extradata = {};
     std::uint32_t timescale = 90'000;
     std::string language = {};
@@ -50,15 +50,16 @@ struct Chunk {
     std::uint64_t seq = 0;  ///< given by the Stream; 0 before
     std::uint32_t epoch = 0;
     std::uint16_t lane = 0;
-    bool rap = false;         ///< a decoder may start here
-    bool unit_begin = false;  ///< first chunk of `unit`
-    bool unit_end = false;    ///< last chunk of `unit`
-    bool text = false;        ///< opaque: a text message
-    std::uint32_t origin = 0; ///< who published it, on a topic Stream
-    std::uint64_t unit = 0;   ///< the source's own number (HLS media sequence), or 0
+    bool rap = false;                ///< a decoder may start here
+    bool unit_begin = false;         ///< first chunk of `unit`
+    bool unit_end = false;           ///< last chunk of `unit`
+    bool text = false;               ///< opaque: a text message
+    std::uint32_t origin = 0;        ///< who published it, on a topic Stream
+    std::uint64_t unit = 0;          ///< the source's own number (HLS media sequence), or 0
     std::optional<Micros> dts = {};  ///< stream time, continuous; none for opaque and before the first timestamp
-    std::optional<Micros> raw_dts = {};  ///< the source's own timestamp that `dts` was made from, so that a file can be shifted
-    Micros duration{0};              ///< of the unit on its first chunk where the source says so (EXTINF); else 0
+    std::optional<Micros> raw_dts =
+        {};              ///< the source's own timestamp that `dts` was made from, so that a file can be shifted
+    Micros duration{0};  ///< of the unit on its first chunk where the source says so (EXTINF); else 0
     SteadyTime arrival = {};
     std::uint64_t source_first = 0, source_last = 0;  ///< units this was derived from
     Bytes bytes;
@@ -68,14 +69,15 @@ struct Chunk {
 struct UnitInfo {
     std::uint64_t unit = 0;
     std::uint16_t lane = 0;
-    std::uint32_t gen = 0;           ///< counts restarts of the origin's numbering
-    std::optional<std::int64_t> pdt; ///< EXT-X-PROGRAM-DATE-TIME, Unix milliseconds
-    Micros duration{0};              ///< EXTINF
-    std::string uri_hash;            ///< content_hash of the URL without query, hex
-    int tries = 1;                   ///< requests made so far
+    std::uint32_t gen = 0;            ///< counts restarts of the origin's numbering
+    std::optional<std::int64_t> pdt;  ///< EXT-X-PROGRAM-DATE-TIME, Unix milliseconds
+    Micros duration{0};               ///< EXTINF
+    std::string uri_hash;             ///< content_hash of the URL without query, hex
+    int tries = 1;                    ///< requests made so far
 };
 
-/// Loss is data: it passes through transmuxers, mixes and shards in order, so every sink lists the same loss at the same place.
+/// Loss is data: it passes through transmuxers, mixes and shards in order, so every sink lists the same loss at the
+/// same place.
 struct Gap {
     std::uint16_t lane = 0;
     std::uint32_t gen = 0;

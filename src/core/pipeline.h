@@ -18,15 +18,15 @@ public:
     [[nodiscard]] virtual std::string status_json() const = 0;
 };
 
-/// Owns the running of one source into one sink on one shard: start, stop, and the End. Sinks are joined in reverse order of
-/// making by their owner, after this.
-/// threads  one shard
+/// Owns the running of one source into one sink on one shard: start, stop, and the End. Sinks are joined in reverse
+/// order of making by their owner, after this. threads  one shard
 class Pipeline {
 public:
     Pipeline(asio::any_io_executor ex, Source& source, ItemSink& sink);
     ~Pipeline();
     [[nodiscard]] Demand& demand() noexcept;
-    /// Runs until the source ends; hands the End to the sink as its last item, also when stopped. Returns what the source returned.
+    /// Runs until the source ends; hands the End to the sink as its last item, also when stopped. Returns what the
+    /// source returned.
     Task<Result<End>> run();
     /// Asks the source to end and wakes it; run() then returns. From the same shard, any number of times.
     void ask_stop(std::string reason);

@@ -34,25 +34,34 @@ struct Batch {
     std::size_t bytes = 0;
 };
 
-/// A cursor into the ring of a Stream. It never holds more than the batch in flight: what it lags behind is only a number.
-/// threads  the Stream's shard
+/// A cursor into the ring of a Stream. It never holds more than the batch in flight: what it lags behind is only a
+/// number. threads  the Stream's shard
 class Reader {
 public:
     virtual ~Reader() = default;  ///< detaches
-    /// Up to `max_bytes` and `max_items`, at once when there is something. Waits otherwise. cancelled: cancelled; lost_peer:
-    /// the Stream is gone or this reader was disconnected (after its End item).
+    /// Up to `max_bytes` and `max_items`, at once when there is something. Waits otherwise. cancelled: cancelled;
+    /// lost_peer: the Stream is gone or this reader was disconnected (after its End item).
     virtual Task<Result<Batch>> next_batch(std::size_t max_bytes = 64u << 10, std::size_t max_items = 8) = 0;
     /// The same without waiting: an empty batch means "nothing yet". For fan-outs that serve many readers in one loop.
     virtual Result<Batch*> poll(std::size_t max_bytes = 64u << 10, std::size_t max_items = 64) = 0;
     /// Called (on the shard, not re-entrantly; at most once per publish) when something new came after an empty poll().
     virtual void on_ready(std::function<void()> f) = 0;
+    /// Asks for that call at the next publish also without an empty poll(): lets a fan-out wait until enough has come.
+    virtual void arm() = 0;
+    /// A second reader at this very place, with the same policy: for a fan-out whose clients move together until one
+    /// falls behind.
+    [[nodiscard]] virtual std::unique_ptr<Reader> fork() const = 0;
+    /// The next place in the ring this reader looks at. Two readers of one Stream at equal positions get the same from
+    /// here on.
+    [[nodiscard]] virtual std::uint64_t position() const noexcept = 0;
     [[nodiscard]] virtual std::uint64_t lag_bytes() const noexcept = 0;
     [[nodiscard]] virtual Micros lag_time() const noexcept = 0;
     [[nodiscard]] virtual std::uint64_t skipped_items() const noexcept = 0;
 };
 
 /// A sink that keeps a short ring and lets many readers follow it.
-/// invariants  seq has no holes; items are frozen when published; every Chunk refers to an Init already published; a reader begins
+/// invariants  seq has no holes; items are frozen when published; every Chunk refers to an Init already published; a
+/// reader begins
 ///             at a random-access point after that lane's Init and never sees half a unit it joined in
 /// limits      ring bytes and time; only the write in flight of a reader pins older memory
 /// threads     its shard
@@ -78,6 +87,8 @@ public:
         std::uint64_t ring_bytes = 0;
     };
     [[nodiscard]] virtual Stats stats() const noexcept = 0;
+    /// The newest Init of that lane, or null.
+    [[nodiscard]] virtual InitPtr init(std::uint16_t lane = 0) const = 0;
     /// Called when the number of readers changes: lets a source on demand begin and rest.
     virtual void on_readers(std::function<void(std::size_t)> f) = 0;
 };

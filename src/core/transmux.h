@@ -7,11 +7,16 @@
 #include <vector>
 
 #include "core/item.h"
+#include "runtime/asio.h"
+#include "runtime/clock.h"
 
 namespace weir {
 
-/// Turns items of one format into items of another; pure, no clock, no I/O. Derived chunks keep source_first/source_last, so that
-/// a ledger line always names source units. Gaps and discontinuities pass through in order.
+class Stream;
+
+/// Turns items of one format into items of another; pure, no clock, no I/O. Derived chunks keep
+/// source_first/source_last, so that a ledger line always names source units. Gaps and discontinuities pass through in
+/// order.
 class Transmuxer {
 public:
     virtual ~Transmuxer() = default;

@@ -1,0 +1,76 @@
+#include "core/pipeline.h"
+
+#include <array>
+#include <optional>
+
+#include "runtime/deadline.h"
+
+namespace weir {
+
+struct Pipeline::State {
+    State(const asio::any_io_executor& ex, Source& s, ItemSink& to) : source(s), sink(to), done(ex), tasks(ex) {}
+
+    Task<Result<End>> source_run() {
+        try {
+            co_return co_await source.run(sink, demand);
+        } catch (const std::exception& e) {
+            co_return Error{Errc::internal, e.what(), "source"};
+        }
+    }
+
+    Task<void> body() {
+        outcome = co_await source_run();
+        co_await uncancellable();  // the sink gets its End whatever happened, and may take its time to finish
+        End last;
+        if (*outcome)
+            last = **outcome;
+        else if (outcome->error().code == Errc::cancelled)
+            last = {EndReason::stopped, demand.stop.reason()};
+        else
+            last = {EndReason::error, outcome->error().text()};
+        const std::array<Item, 1> items{last};
+        auto taken = co_await sink.accept(items);
+        if (!taken && *outcome) outcome = Result<End>(within("end", std::move(taken.error())));
+        ended = true;
+        done.notify();
+    }
+
+    Source& source;
+    ItemSink& sink;
+    Demand demand;
+    std::optional<Result<End>> outcome;
+    bool ended = false;
+    Bell done;
+    TaskGroup tasks;
+};
+
+Pipeline::Pipeline(asio::any_io_executor ex, Source& source, ItemSink& sink)
+    : state_(std::make_unique<State>(ex, source, sink)) {}
+Pipeline::~Pipeline() = default;
+
+Demand& Pipeline::demand() noexcept {
+    return state_->demand;
+}
+
+Task<Result<End>> Pipeline::run() {
+    co_await errors_not_throws();
+    state_->tasks.spawn(state_->body(), "pipeline");
+    if (state_->tasks.stopping().asked() && !state_->outcome) {
+        // Stopped before it began: nothing was started, and the sink still gets its End.
+        state_->outcome = Result<End>(End{EndReason::stopped, state_->demand.stop.reason()});
+        const std::array<Item, 1> items{**state_->outcome};
+        if (auto taken = co_await state_->sink.accept(items); !taken) co_return within("end", std::move(taken.error()));
+        co_return std::move(*state_->outcome);
+    }
+    // A cancelled caller gets here with the source still running: its cancellation is our stop.
+    if (!state_->ended && !co_await state_->done.wait()) ask_stop("cancelled");
+    co_await state_->tasks.stop("ended");
+    co_return std::move(*state_->outcome);
+}
+
+void Pipeline::ask_stop(std::string reason) {
+    state_->demand.stop.ask(reason);
+    state_->tasks.ask_stop(std::move(reason));
+}
+
+}  // namespace weir

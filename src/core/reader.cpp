@@ -1,0 +1,411 @@
+#include <algorithm>
+
+#include "core/stream_core.h"
+
+namespace weir::hub {
+
+// A reader is a cursor. Where it begins, and where it goes on after it fell behind, is a start point of the main lane;
+// the other lanes join at the first unit (or random-access point) of their own that follows. What a skip passes over
+// becomes a debt of its lane, told as a Gap right before that lane goes on, so that handed out = delivered + listed
+// holds for each lane.
+
+namespace {
+constexpr std::size_t look_ahead = 64;  ///< items searched for the timestamp at which a lane goes on
+
+std::uint64_t lane_unit(const Item& item, std::uint16_t lane) {
+    if (const auto* chunk = std::get_if<Chunk>(&item)) return chunk->lane == lane ? chunk->unit : 0;
+    if (const auto* info = std::get_if<UnitInfo>(&item)) return info->lane == lane ? info->unit : 0;
+    return 0;
+}
+}  // namespace
+
+StreamReader::StreamReader(std::shared_ptr<StreamCore> core, Policy policy) : core_(std::move(core)), policy_(policy) {
+    const auto& ring = core_->ring;
+    if (core_->settings.topic) policy_.start_at_rap = false;
+    cursor_ = birth_ = ring.next();
+    if (!policy_.start_at_rap) {
+        phase_ = Phase::ready;
+        if (core_->closed) --cursor_;  // the End, which is never trimmed
+    } else if (!core_->starts.empty()) {
+        birth_ = core_->starts.back().rap;
+        seek();
+    }
+    cursor_total_ = ring.before(cursor_);
+    core_->add(*this);
+}
+
+StreamReader::StreamReader(const StreamReader& at)
+    : Reader(),
+      ReadyNode(),
+      core_(at.core_),
+      policy_(at.policy_),
+      phase_(at.phase_),
+      joined_late_(at.joined_late_),
+      cursor_(at.cursor_),
+      cursor_total_(at.cursor_total_),
+      birth_(at.birth_),
+      start_pos_(at.start_pos_),
+      lanes_(at.lanes_),
+      held_(at.held_) {
+    core_->add(*this);
+}
+
+StreamReader::~StreamReader() {
+    unlink();
+    core_->remove(*this);
+}
+
+std::unique_ptr<Reader> StreamReader::fork() const {
+    return std::make_unique<StreamReader>(*this);
+}
+
+void StreamReader::on_ready(std::function<void()> f) {
+    callback_ = std::make_shared<std::function<void()>>(std::move(f));
+}
+
+void StreamReader::arm() {
+    if (!linked()) core_->armed.append(*this);
+}
+
+void StreamReader::wake_up(ReadyNode& callbacks) {
+    unlink();
+    if (waiting_)
+        bell_->notify();
+    else if (callback_)
+        callbacks.append(*this);
+}
+
+std::uint64_t StreamReader::lag_bytes() const noexcept {
+    return phase_ == Phase::seeking ? 0 : core_->ring.total() - cursor_total_;
+}
+
+std::uint64_t StreamReader::lag_cost() const noexcept {
+    return phase_ == Phase::seeking ? 0 : lag_bytes() + (core_->ring.next() - cursor_) * item_overhead;
+}
+
+Micros StreamReader::lag_time() const noexcept {
+    const auto& ring = core_->ring;
+    if (phase_ == Phase::seeking || cursor_ >= ring.next()) return Micros{0};
+    const auto since = ring.at(ring.next() - 1).arrival - ring.at(std::max(cursor_, ring.first())).arrival;
+    return std::chrono::duration_cast<Micros>(since);
+}
+
+std::uint64_t StreamReader::needs_from() {
+    if (phase_ == Phase::seeking) seek();
+    return phase_ == Phase::seeking || phase_ == Phase::finished ? core_->ring.next() : cursor_;
+}
+
+bool StreamReader::behind() const {
+    return policy_.act != Act::wait && (lag_bytes() > policy_.budget_bytes || lag_time() > policy_.budget_time);
+}
+
+Result<Batch*> StreamReader::poll(std::size_t max_bytes, std::size_t max_items) {
+    batch_.items.clear();
+    batch_.bytes = 0;
+    if (phase_ == Phase::finished) return Error{Errc::lost_peer, "the stream has ended", core_->settings.name};
+    const auto from = cursor_;
+    settle();
+    const auto& ring = core_->ring;
+    while (phase_ == Phase::following && cursor_ < ring.next() && batch_.items.size() < max_items) {
+        const auto& entry = ring.at(cursor_);
+        if (entry.size != 0 && batch_.bytes != 0 && batch_.bytes + entry.size > max_bytes) break;
+        pass(entry);
+        ++cursor_;
+    }
+    if (phase_ != Phase::seeking && cursor_ >= ring.first()) cursor_total_ = ring.before(cursor_);
+    if (batch_.items.empty()) arm();
+    if (policy_.act == Act::wait && cursor_ != from) core_->reader_moved();
+    return &batch_;
+}
+
+Task<Result<Batch>> StreamReader::next_batch(std::size_t max_bytes, std::size_t max_items) {
+    for (;;) {
+        auto batch = poll(max_bytes, max_items);
+        if (!batch) co_return std::move(batch.error());
+        if (!(*batch)->items.empty()) co_return std::move(batch_);
+        if (!bell_) bell_.emplace(core_->ex);
+        waiting_ = true;
+        const bool rung = co_await bell_->wait();
+        waiting_ = false;
+        if (!rung) {
+            unlink();
+            co_return Error{Errc::cancelled, "stopped", core_->settings.name};
+        }
+    }
+}
+
+/// Looks for the place to begin at, or to go on at.
+void StreamReader::seek() {
+    const auto& ring = core_->ring;
+    auto to = ring.next();
+    if (joined_late_) {
+        if (core_->settings.topic || core_->counts.raps == 0)
+            to = ring.next() - 1;
+        else if (!core_->starts.empty() && core_->starts.back().pos >= cursor_)
+            to = core_->starts.back().pos;
+    } else {
+        const auto first = std::find_if(core_->starts.rbegin(), core_->starts.rend(),
+                                        [this](const auto& start) { return start.rap < birth_; });
+        if (first != core_->starts.rbegin()) to = std::prev(first)->pos;
+    }
+    if (to == ring.next() && core_->closed) --to;  // nothing but the End is left
+    if (to == ring.next()) return;
+    skip_over(to);
+    phase_ = Phase::ready;
+}
+
+void StreamReader::settle() {
+    const auto& ring = core_->ring;
+    if (phase_ == Phase::seeking) seek();
+    if (phase_ == Phase::ready || phase_ == Phase::following) {
+        const bool fell_out = cursor_ < ring.first();
+        if ((fell_out || behind()) && policy_.act == Act::disconnect) {
+            batch_.items.clear();
+            give(std::make_shared<const Item>(End{EndReason::error, "too slow"}));
+            phase_ = Phase::finished;
+            return;
+        }
+        const bool began = phase_ == Phase::following || !policy_.start_at_rap || joined_late_;
+        const auto newest = core_->settings.topic   ? ring.next() - 1
+                            : core_->starts.empty() ? 0
+                                                    : core_->starts.back().pos;
+        // Behind its budget but already in the newest group of pictures: going on costs nobody anything, skipping would
+        // only lose more.
+        if (fell_out || (behind() && newest > cursor_)) {
+            joined_late_ = began;
+            if (!began) birth_ = core_->starts.empty() ? ring.next() : core_->starts.back().rap;
+            phase_ = Phase::seeking;
+            seek();
+        }
+    }
+    if (phase_ == Phase::ready) begin();
+}
+
+/// Moves the cursor to `to`; what lies between is owed when this reader had begun, else only the stream's own Gaps are
+/// passed on.
+void StreamReader::skip_over(std::uint64_t to) {
+    const auto& ring = core_->ring;
+    if (joined_late_ && cursor_ < ring.first()) owe_fallen();
+    for (auto pos = std::max(cursor_, ring.first()); pos < to; ++pos) {
+        const auto& item = ring.at(pos).item;
+        if (joined_late_)
+            owe(*item);
+        else if (std::holds_alternative<Gap>(*item))
+            held_.push_back(item);
+    }
+    if (joined_late_ && to > cursor_) skipped_ += to - cursor_;
+    cursor_ = to;
+    cursor_total_ = ring.before(to);
+}
+
+/// Gives what belongs before the first item at the cursor: debts, breaks of time, the Inits that are valid there.
+void StreamReader::begin() {
+    phase_ = Phase::following;
+    start_pos_ = cursor_;
+    for (auto& lane : lanes_) lane.joined = false;
+    const auto main = core_->main_lane();
+    for (auto& lane : lanes_)
+        if (lane.lane == main) tell_before(lane);
+    for (auto& item : held_) give(std::move(item));
+    held_.clear();
+    for (const auto& init : core_->inits) {
+        if (init.pos >= cursor_) break;
+        const auto& next = std::find_if(core_->inits.begin(), core_->inits.end(), [&](const auto& other) {
+            return other.pos > init.pos && other.pos < cursor_ && other.init().lane == init.init().lane;
+        });
+        if (next != core_->inits.end()) continue;
+        give_init(lane_state(init.init().lane), init.init().epoch);
+    }
+}
+
+StreamReader::LaneState& StreamReader::lane_state(std::uint16_t lane) {
+    for (auto& known : lanes_)
+        if (known.lane == lane) return known;
+    auto& fresh = lanes_.emplace_back();
+    fresh.lane = lane;
+    // A lane that began after this reader did is joined from its first item on.
+    fresh.joined = core_->settings.topic || core_->lane_began(lane) >= std::max(start_pos_, std::uint64_t{1});
+    return fresh;
+}
+
+void StreamReader::give_init(LaneState& lane, std::uint32_t epoch) {
+    if (lane.epoch == epoch) return;
+    for (auto it = core_->inits.rbegin(); it != core_->inits.rend(); ++it) {
+        if (it->init().lane != lane.lane || it->init().epoch != epoch || it->pos >= cursor_) continue;
+        lane.epoch = epoch;
+        give(it->item);
+        return;
+    }
+}
+
+void StreamReader::pass(const Entry& entry) {
+    const Item& item = *entry.item;
+    if (const auto* chunk = std::get_if<Chunk>(&item)) {
+        if (!pass_chunk(*chunk, cursor_)) return;
+        batch_.bytes += entry.size;
+    } else if (const auto* init = std::get_if<InitPtr>(&item)) {
+        lane_state((*init)->lane).epoch = (*init)->epoch;
+    } else if (const auto* info = std::get_if<UnitInfo>(&item)) {
+        auto& lane = lane_state(info->lane);
+        if (!lane.joined) tell_before(lane);
+        lane.joined = true;
+        lane.gen = info->gen;
+    } else if (const auto* gap = std::get_if<Gap>(&item)) {
+        if (!pass_gap(*gap)) return;
+    } else if (std::holds_alternative<End>(item)) {
+        for (auto& lane : lanes_) tell_debt(lane, 0, {});
+        phase_ = Phase::finished;
+    }
+    give(entry.item);
+}
+
+bool StreamReader::pass_chunk(const Chunk& chunk, std::uint64_t pos) {
+    if (policy_.origin != 0 && chunk.origin == policy_.origin) return false;
+    auto& lane = lane_state(chunk.lane);
+    if (!lane.joined) {
+        const bool joins = pos == start_pos_ || core_->settings.topic ||
+                           (chunk.unit != 0 ? chunk.unit_begin : chunk.rap || !policy_.start_at_rap);
+        if (!joins) {
+            if (lane.debt) owe_chunk(lane, chunk);
+            return false;
+        }
+        tell_debt(lane, chunk.unit, chunk.dts);
+        lane.joined = true;
+    }
+    if (lane.epoch != chunk.epoch) give_init(lane, chunk.epoch);
+    lane.last_unit = chunk.unit;
+    lane.unit_open = !chunk.unit_end;
+    if (chunk.dts) lane.last_dts = *chunk.dts;
+    return true;
+}
+
+bool StreamReader::pass_gap(const Gap& gap) {
+    auto& lane = lane_state(gap.lane);
+    if (lane.joined) {
+        lane.last_unit = std::max(lane.last_unit, gap.last_unit);
+        lane.unit_open = false;
+        return true;
+    }
+    if (lane.debt) owe_gap(lane, gap);
+    return false;
+}
+
+Gap StreamReader::loss_in(const LaneState& lane) const {
+    Gap gap;
+    gap.lane = lane.lane;
+    gap.gen = lane.gen;
+    gap.from = gap.to = lane.last_dts;
+    gap.why = core_->settings.topic ? "skipped to the newest" : "skipped to keyframe";
+    return gap;
+}
+
+/// What has left the ring unread: only its bytes are known, and the unit after the last one delivered.
+void StreamReader::owe_fallen() {
+    const auto& ring = core_->ring;
+    const auto bytes = ring.before(ring.first()) - cursor_total_;
+    auto& main = lane_state(core_->main_lane());
+    if (lanes_.size() == 1) main.joined = true;
+    for (auto& lane : lanes_) {
+        if (!lane.joined && !lane.debt) continue;
+        if (!lane.debt) {
+            lane.debt = loss_in(lane);
+            lane.debt->partial = lane.unit_open && lane.last_unit != 0;
+            lane.debt->first_unit = lane.last_unit == 0 ? 0 : lane.last_unit + (lane.unit_open ? 0 : 1);
+            lane.debt->last_unit = lane.debt->partial ? lane.last_unit : 0;
+        }
+        lane.debt->exact = false;
+        if (lane.lane == core_->main_lane())
+            lane.debt->bytes = lane.debt->bytes.value_or(0) + bytes;
+        else
+            lane.debt->bytes.reset();
+    }
+}
+
+void StreamReader::owe(const Item& item) {
+    if (const auto* chunk = std::get_if<Chunk>(&item)) {
+        auto& lane = lane_state(chunk->lane);
+        if (lane.joined || lane.debt) owe_chunk(lane, *chunk);
+    } else if (const auto* gap = std::get_if<Gap>(&item)) {
+        auto& lane = lane_state(gap->lane);
+        if (lane.joined || lane.debt) owe_gap(lane, *gap);
+    } else if (const auto* info = std::get_if<UnitInfo>(&item)) {
+        auto& lane = lane_state(info->lane);
+        if (lane.gen != info->gen && lane.debt) {  // units are numbered anew: one Gap cannot name both
+            held_.push_back(std::make_shared<const Item>(*lane.debt));
+            lane.debt.reset();
+        }
+        lane.gen = info->gen;
+    } else if (const auto* disc = std::get_if<Discontinuity>(&item)) {
+        std::erase_if(held_, [&](const auto& other) {
+            const auto* older = std::get_if<Discontinuity>(other.get());
+            return older && older->lane == disc->lane;
+        });
+        held_.push_back(std::make_shared<const Item>(*disc));
+    }
+}
+
+void StreamReader::owe_chunk(LaneState& lane, const Chunk& chunk) {
+    if (policy_.origin != 0 && chunk.origin == policy_.origin) return;
+    if (!lane.debt) {
+        lane.debt = loss_in(lane);
+        lane.debt->first_unit = chunk.unit;
+        lane.debt->partial = chunk.unit != 0 && lane.unit_open && chunk.unit == lane.last_unit;
+        lane.debt->from = lane.debt->to = chunk.dts.value_or(lane.last_dts);
+        lane.debt->bytes = 0;
+    }
+    auto& gap = *lane.debt;
+    gap.last_unit = chunk.unit;
+    if (chunk.dts) gap.to = std::max(gap.to, *chunk.dts + chunk.duration);
+    if (gap.bytes) *gap.bytes += chunk.bytes.size();
+}
+
+/// A Gap of the stream itself inside what was skipped: part of one loss.
+void StreamReader::owe_gap(LaneState& lane, const Gap& gap) {
+    if (!lane.debt) {
+        lane.debt = loss_in(lane);
+        lane.debt->first_unit = gap.first_unit;
+        lane.debt->partial = gap.partial && gap.first_unit == lane.last_unit;
+        lane.debt->from = gap.from;
+        lane.debt->bytes = 0;
+    }
+    auto& sum = *lane.debt;
+    sum.last_unit = std::max(sum.last_unit, gap.last_unit);
+    sum.to = std::max(sum.to, gap.to);
+    sum.exact = sum.exact && gap.exact;
+    if (sum.bytes && gap.bytes)
+        *sum.bytes += *gap.bytes;
+    else
+        sum.bytes.reset();
+}
+
+/// Tells a lane's debt, with what follows at the cursor as its end.
+void StreamReader::tell_before(LaneState& lane) {
+    if (!lane.debt) return;
+    const auto& ring = core_->ring;
+    std::uint64_t unit = 0;
+    std::optional<Micros> dts;
+    for (auto pos = cursor_; pos < ring.next() && pos < cursor_ + look_ahead && !dts; ++pos) {
+        if (unit == 0) unit = lane_unit(*ring.at(pos).item, lane.lane);
+        const auto* chunk = std::get_if<Chunk>(ring.at(pos).item.get());
+        if (chunk && chunk->lane == lane.lane) dts = chunk->dts;
+    }
+    tell_debt(lane, unit, dts);
+}
+
+void StreamReader::tell_debt(LaneState& lane, std::uint64_t next_unit, std::optional<Micros> next_dts) {
+    if (!lane.debt) return;
+    Gap gap = std::move(*lane.debt);
+    lane.debt.reset();
+    if (!gap.exact && gap.first_unit != 0 && next_unit > gap.first_unit)
+        gap.last_unit = std::max(gap.last_unit, next_unit - 1);
+    if (gap.first_unit > gap.last_unit) {
+        // Nothing of this lane was in what left the ring unseen, as far as its units tell.
+        if (next_unit == gap.first_unit) return;
+        gap.last_unit = gap.first_unit;
+    }
+    if (next_dts && *next_dts >= gap.from) gap.to = *next_dts;
+    lane.unit_open = false;
+    give(std::make_shared<const Item>(std::move(gap)));
+}
+
+}  // namespace weir::hub

@@ -1,0 +1,243 @@
+#include "core/stream.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <limits>
+
+#include "core/stream_core.h"
+
+namespace weir {
+
+std::unique_ptr<Stream> Stream::create(asio::any_io_executor ex, Clock& clock, Settings settings) {
+    return std::make_unique<hub::StreamFace>(std::move(ex), clock, std::move(settings));
+}
+
+Task<Result<>> pump(Reader& from, ItemSink& to) {
+    std::vector<Item> items;
+    for (;;) {
+        auto batch = co_await from.next_batch();
+        if (!batch) co_return std::move(batch.error());
+        items.clear();
+        for (const auto& item : batch->items) items.push_back(*item);
+        const bool last = !items.empty() && std::holds_alternative<End>(items.back());
+        if (auto taken = co_await to.accept(items); !taken) co_return std::move(taken.error());
+        if (last) co_return Result<>{};
+    }
+}
+
+namespace hub {
+
+StreamCore::StreamCore(asio::any_io_executor executor, Clock& time, Stream::Settings s)
+    : ex(std::move(executor)), clock(time), settings(std::move(s)), room_(ex) {}
+
+Result<> StreamCore::append(const Item& item) {
+    if (closed) return Error{Errc::lost_peer, "the stream has ended", settings.name};
+    if (const auto* end = std::get_if<End>(&item)) {
+        close(*end);
+        return {};
+    }
+    const auto* chunk = std::get_if<Chunk>(&item);
+    if (chunk && !settings.topic) {
+        const auto* init = init_of(chunk->lane);
+        if (!init || init->init().epoch != chunk->epoch)
+            return Error{Errc::bad_input,
+                         fmt::format("a chunk of lane {} refers to epoch {}, which is not the lane's now", chunk->lane,
+                                     chunk->epoch),
+                         settings.name};
+    }
+    auto frozen = std::make_shared<Item>(item);
+    std::size_t size = 0;
+    if (auto* mine = std::get_if<Chunk>(frozen.get())) {
+        mine->seq = ring.next();
+        size = mine->bytes.size();
+    }
+    take(std::move(frozen), size);
+    return {};
+}
+
+void StreamCore::append_shared(std::shared_ptr<const Item> item) {
+    if (closed) return;
+    if (std::holds_alternative<End>(*item)) closed = true;
+    const auto* chunk = std::get_if<Chunk>(item.get());
+    const auto size = chunk ? chunk->bytes.size() : 0;
+    take(std::move(item), size);
+}
+
+void StreamCore::close(End end) {
+    if (std::exchange(closed, true)) return;
+    take(std::make_shared<const Item>(std::move(end)), 0);
+    wake();
+}
+
+void StreamCore::take(std::shared_ptr<const Item> item, std::size_t size) {
+    const auto pos = ring.next();
+    const auto now = clock.now();
+    note_start(*item, pos);
+    ++counts.items;
+    counts.bytes += size;
+    if (std::holds_alternative<InitPtr>(*item)) inits.push_back({pos, item});
+    ring.push(std::move(item), size, now);
+    trim(now);
+}
+
+void StreamCore::note_lane(std::uint16_t lane, std::uint64_t pos) {
+    for (const auto& known : lanes_)
+        if (known.lane == lane) return;
+    lanes_.push_back({lane, pos});
+}
+
+// A start point is a random-access point, or the beginning of the unit (with its UnitInfo) whose first one it is.
+void StreamCore::note_start(const Item& item, std::uint64_t pos) {
+    if (const auto* init = std::get_if<InitPtr>(&item)) {
+        if (inits.empty() || (*init)->lane < main_lane_) {
+            main_lane_ = (*init)->lane;
+            unit_ = unit_pos_ = 0;
+            starts.clear();
+        }
+    } else if (const auto* info = std::get_if<UnitInfo>(&item)) {
+        note_lane(info->lane, pos);
+        if (info->lane == main_lane_) {
+            info_unit_ = info->unit;
+            info_pos_ = pos;
+        }
+    } else if (const auto* gap = std::get_if<Gap>(&item)) {
+        note_lane(gap->lane, pos);
+        ++counts.gaps;
+    } else if (const auto* chunk = std::get_if<Chunk>(&item)) {
+        ++counts.chunks;
+        if (chunk->rap) ++counts.raps;
+        note_lane(chunk->lane, pos);
+        if (chunk->lane != main_lane_ || settings.topic) return;
+        if (chunk->unit == 0) {
+            if (chunk->rap) starts.push_back({pos, pos});
+            return;
+        }
+        if (chunk->unit_begin || chunk->unit != unit_) {
+            unit_ = chunk->unit;
+            unit_pos_ = info_unit_ == unit_ && info_pos_ ? info_pos_ : pos;
+            unit_has_start_ = false;
+            info_pos_ = 0;
+        }
+        if (chunk->rap && !std::exchange(unit_has_start_, true)) starts.push_back({unit_pos_, pos});
+    }
+}
+
+void StreamCore::trim(SteadyTime now) {
+    const auto before = ring.first();
+    while (ring.items() > 1 && ring.cost() > settings.ring_bytes) ring.pop();
+    // By time, what a late joiner begins with stays, and so does what a reader that is waited for has not read.
+    auto keep = starts.empty() ? ring.next() - 1 : starts.back().pos;
+    for (auto* reader : waited_for) keep = std::min(keep, reader->needs_from());
+    while (ring.items() > 1 && ring.first() < keep && now - ring.at(ring.first()).arrival > settings.ring_time)
+        ring.pop();
+    if (ring.first() == before) return;
+    while (!starts.empty() && starts.front().pos < ring.first()) starts.pop_front();
+    if (inits.size() > 1) forget_inits();
+}
+
+void StreamCore::forget_inits() {
+    std::vector<InitAt> kept;
+    for (const auto& old : inits) {
+        const bool superseded = std::any_of(inits.begin(), inits.end(), [&](const InitAt& other) {
+            return other.init().lane == old.init().lane && other.pos > old.pos && other.pos <= ring.first();
+        });
+        if (!superseded) kept.push_back(old);
+    }
+    inits = std::move(kept);
+}
+
+const StreamCore::InitAt* StreamCore::init_of(std::uint16_t lane) const {
+    for (auto it = inits.rbegin(); it != inits.rend(); ++it)
+        if (it->init().lane == lane) return &*it;
+    return nullptr;
+}
+
+std::uint64_t StreamCore::lane_began(std::uint16_t lane) const {
+    for (const auto& known : lanes_)
+        if (known.lane == lane) return known.first_pos;
+    return std::numeric_limits<std::uint64_t>::max();
+}
+
+void StreamCore::wake() {
+    while (armed.linked()) static_cast<StreamReader*>(armed.next())->wake_up(ready_);
+    if (!ready_.linked() || std::exchange(round_posted_, true)) return;
+    asio::post(ex, [self = shared_from_this()] { self->call_ready(); });
+}
+
+void StreamCore::call_ready() {
+    round_posted_ = false;
+    ReadyNode now;  // what is armed during the round waits for the next publish
+    while (ready_.linked()) now.append(*ready_.next());
+    while (now.linked()) {
+        auto* reader = static_cast<StreamReader*>(now.next());
+        reader->unlink();
+        const auto f = reader->callback();  // it may destroy its reader, or any other
+        if (f && *f) (*f)();
+    }
+}
+
+bool StreamCore::has_room(std::size_t size) const {
+    return std::all_of(waited_for.begin(), waited_for.end(), [&](StreamReader* reader) {
+        if (reader->needs_from() == ring.next()) return true;
+        const auto lag = reader->lag_bytes();
+        return lag + size <= reader->policy().budget_bytes && reader->lag_time() <= reader->policy().budget_time &&
+               reader->lag_cost() + size + item_overhead <= settings.ring_bytes;
+    });
+}
+
+void StreamCore::add(StreamReader& reader) {
+    if (reader.policy().act == Act::wait) waited_for.push_back(&reader);
+    ++counts.readers;
+    if (on_readers) on_readers(counts.readers);
+}
+
+void StreamCore::remove(StreamReader& reader) {
+    if (std::erase(waited_for, &reader) != 0) reader_moved();
+    --counts.readers;
+    if (on_readers) on_readers(counts.readers);
+}
+
+std::unique_ptr<Reader> StreamFace::attach(Policy policy) {
+    return std::make_unique<StreamReader>(core, policy);
+}
+
+Result<> StreamFace::publish(std::span<const Item> items) {
+    Result<> outcome{};
+    for (const auto& item : items) {
+        outcome = core->append(item);
+        if (!outcome) break;
+    }
+    core->wake();
+    return outcome;
+}
+
+Task<Result<>> StreamFace::accept(std::span<const Item> items) {
+    for (const auto& item : items) {
+        const auto* chunk = std::get_if<Chunk>(&item);
+        while (!core->waited_for.empty() && !core->has_room(chunk ? chunk->bytes.size() : 0)) {
+            core->wake();
+            if (!co_await core->wait_for_room()) co_return Error{Errc::cancelled, "stopped", settings().name};
+        }
+        if (auto taken = core->append(item); !taken) {
+            core->wake();
+            co_return taken;
+        }
+    }
+    core->wake();
+    co_return Result<>{};
+}
+
+Stream::Stats StreamFace::stats() const noexcept {
+    auto now = core->counts;
+    now.ring_items = core->ring.items();
+    now.ring_bytes = core->ring.payload();
+    return now;
+}
+
+InitPtr StreamFace::init(std::uint16_t lane) const {
+    const auto* found = core->init_of(lane);
+    return found ? std::get<InitPtr>(*found->item) : nullptr;
+}
+
+}  // namespace hub
+}  // namespace weir

@@ -1,0 +1,206 @@
+#pragma once
+// Inside of core/: what stream.cpp, reader.cpp and mirror.cpp share. Others include core/stream.h.
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/ring.h"
+#include "core/stream.h"
+#include "runtime/deadline.h"
+
+namespace weir::hub {
+
+/// A place in one of the lists of readers to be woken; leaves it by itself when its reader goes.
+class ReadyNode {
+public:
+    ReadyNode() = default;
+    ReadyNode(const ReadyNode&) = delete;
+    ~ReadyNode() { unlink(); }
+    [[nodiscard]] bool linked() const noexcept { return next_ != this; }
+    [[nodiscard]] ReadyNode* next() const noexcept { return next_; }
+    void unlink() noexcept {
+        prev_->next_ = next_;
+        next_->prev_ = prev_;
+        prev_ = next_ = this;
+    }
+    /// Puts `node` at the end of the list whose head this is.
+    void append(ReadyNode& node) noexcept {
+        node.unlink();
+        node.prev_ = prev_;
+        node.next_ = this;
+        prev_->next_ = &node;
+        prev_ = &node;
+    }
+
+private:
+    ReadyNode *prev_ = this, *next_ = this;
+};
+
+class StreamReader;
+
+/// The state of a Stream, alive until its last reader has gone.
+class StreamCore : public std::enable_shared_from_this<StreamCore> {
+public:
+    StreamCore(asio::any_io_executor ex, Clock& clock, Stream::Settings settings);
+
+    /// Freezes a copy of `item` under the next seq. bad_input when a chunk refers to no Init that is valid now.
+    Result<> append(const Item& item);
+    /// Takes an item that another Stream has frozen, with the seq it has there.
+    void append_shared(std::shared_ptr<const Item> item);
+    void close(End end);
+    /// Wakes the readers whose last poll was empty: a waiting coroutine at once, callbacks from one posted round.
+    void wake();
+
+    struct InitAt {
+        std::uint64_t pos;
+        std::shared_ptr<const Item> item;
+        [[nodiscard]] const Init& init() const { return *std::get<InitPtr>(*item); }
+    };
+    /// Where a reader may begin, and the random-access point that makes it so (later, when units begin with tables).
+    struct Start {
+        std::uint64_t pos, rap;
+    };
+    struct Lane {
+        std::uint16_t lane;
+        std::uint64_t first_pos;  ///< of its first Chunk, UnitInfo or Gap
+    };
+
+    [[nodiscard]] const InitAt* init_of(std::uint16_t lane) const;  ///< the newest
+    [[nodiscard]] std::uint64_t lane_began(std::uint16_t lane) const;
+    [[nodiscard]] std::uint16_t main_lane() const { return main_lane_; }
+    [[nodiscard]] bool has_room(std::size_t size) const;  ///< for every reader that is waited for
+    Task<bool> wait_for_room() { return room_.wait(); }
+    void reader_moved() { room_.notify(); }
+    void add(StreamReader& reader);
+    void remove(StreamReader& reader);
+
+    const asio::any_io_executor ex;
+    Clock& clock;
+    const Stream::Settings settings;
+    Ring ring;
+    std::vector<InitAt> inits;  ///< by position; those that something in the ring, or a late joiner, needs
+    std::deque<Start> starts;   ///< those in the ring; none on a topic
+    bool closed = false;
+    Stream::Stats counts;
+    ReadyNode armed;  ///< readers to be woken by the next publish
+    std::function<void(std::size_t)> on_readers;
+    std::vector<StreamReader*> waited_for;  ///< readers whose act is wait
+
+private:
+    void take(std::shared_ptr<const Item> item, std::size_t size);
+    void note_start(const Item& item, std::uint64_t pos);
+    void note_lane(std::uint16_t lane, std::uint64_t pos);
+    void trim(SteadyTime now);
+    void forget_inits();
+    void call_ready();
+
+    Bell room_;
+    ReadyNode ready_;  ///< their callbacks run in the round that is posted
+    bool round_posted_ = false;
+    std::vector<Lane> lanes_;
+    std::uint16_t main_lane_ = 0;  ///< the lowest one with an Init: random-access points are looked for there
+    std::uint64_t unit_ = 0, unit_pos_ = 0, info_unit_ = 0, info_pos_ = 0;  ///< main lane: the unit under way
+    bool unit_has_start_ = false;
+};
+
+/// A cursor with its policy.
+class StreamReader final : public Reader, public ReadyNode {
+public:
+    StreamReader(std::shared_ptr<StreamCore> core, Policy policy);
+    StreamReader(const StreamReader& at);  ///< a second reader at the same place, for fork()
+    ~StreamReader() override;
+
+    Task<Result<Batch>> next_batch(std::size_t max_bytes, std::size_t max_items) override;
+    Result<Batch*> poll(std::size_t max_bytes, std::size_t max_items) override;
+    void on_ready(std::function<void()> f) override;
+    void arm() override;
+    [[nodiscard]] std::unique_ptr<Reader> fork() const override;
+    [[nodiscard]] std::uint64_t position() const noexcept override { return cursor_; }
+    [[nodiscard]] std::uint64_t lag_bytes() const noexcept override;
+    [[nodiscard]] Micros lag_time() const noexcept override;
+    [[nodiscard]] std::uint64_t skipped_items() const noexcept override { return skipped_; }
+
+    [[nodiscard]] const Policy& policy() const noexcept { return policy_; }
+    [[nodiscard]] std::uint64_t lag_cost() const noexcept;
+    /// The first position this reader will still deliver; the next position when there is none yet.
+    [[nodiscard]] std::uint64_t needs_from();
+    void wake_up(ReadyNode& callbacks);
+    [[nodiscard]] std::shared_ptr<std::function<void()>> callback() const { return callback_; }
+
+private:
+    enum class Phase : std::uint8_t {
+        seeking,  ///< no start point known: nothing is delivered
+        ready,    ///< cursor_ is a start point; what goes before it (debts, Inits) is not delivered yet
+        following,
+        finished,  ///< the End was handed out
+    };
+    struct LaneState {
+        std::uint16_t lane = 0;
+        bool joined = false;
+        bool unit_open = false;  ///< last_unit was begun and not ended
+        std::optional<std::uint32_t> epoch = {};
+        std::uint32_t gen = 0;
+        std::uint64_t last_unit = 0;
+        Micros last_dts{0};
+        std::optional<Gap> debt = {};  ///< lost, and not yet told
+    };
+
+    LaneState& lane_state(std::uint16_t lane);
+    void seek();
+    void settle();
+    void begin();
+    void skip_over(std::uint64_t to);
+    void owe_fallen();
+    void owe(const Item& item);
+    void owe_chunk(LaneState& lane, const Chunk& chunk);
+    void owe_gap(LaneState& lane, const Gap& gap);
+    void tell_debt(LaneState& lane, std::uint64_t next_unit, std::optional<Micros> next_dts);
+    void tell_before(LaneState& lane);
+    void give(std::shared_ptr<const Item> item) { batch_.items.push_back(std::move(item)); }
+    void give_init(LaneState& lane, std::uint32_t epoch);
+    void pass(const Entry& entry);
+    bool pass_chunk(const Chunk& chunk, std::uint64_t pos);
+    bool pass_gap(const Gap& gap);
+    [[nodiscard]] Gap loss_in(const LaneState& lane) const;
+    [[nodiscard]] bool behind() const;
+
+    std::shared_ptr<StreamCore> core_;
+    Policy policy_;
+    Phase phase_ = Phase::seeking;
+    bool joined_late_ = false;        ///< seeking again after a skip: what is passed over is owed
+    std::uint64_t cursor_ = 0;        ///< the next position to look at
+    std::uint64_t cursor_total_ = 0;  ///< payload bytes before it, also when it has left the ring
+    std::uint64_t birth_ = 0;         ///< begin at the first start whose random-access point is not before this
+    std::uint64_t start_pos_ = 0;     ///< where this reader began or went on after its last skip
+    std::vector<LaneState> lanes_;
+    std::vector<std::shared_ptr<const Item>> held_;  ///< discontinuities passed over in a skip
+    Batch batch_;
+    std::uint64_t skipped_ = 0;
+    std::shared_ptr<std::function<void()>> callback_;
+    std::optional<Bell> bell_;
+    bool waiting_ = false;
+};
+
+/// The public face of a StreamCore.
+class StreamFace final : public Stream {
+public:
+    StreamFace(asio::any_io_executor ex, Clock& clock, Settings settings)
+        : core(std::make_shared<StreamCore>(std::move(ex), clock, std::move(settings))) {}
+    ~StreamFace() override { core->close(End{EndReason::stopped, "the stream is gone"}); }
+
+    [[nodiscard]] const Settings& settings() const noexcept override { return core->settings; }
+    [[nodiscard]] std::unique_ptr<Reader> attach(Policy policy) override;
+    Result<> publish(std::span<const Item> items) override;
+    Task<Result<>> accept(std::span<const Item> items) override;
+    void close(End end) override { core->close(std::move(end)); }
+    [[nodiscard]] Stats stats() const noexcept override;
+    void on_readers(std::function<void(std::size_t)> f) override { core->on_readers = std::move(f); }
+    [[nodiscard]] InitPtr init(std::uint16_t lane) const override;
+
+    const std::shared_ptr<StreamCore> core;
+};
+
+}  // namespace weir::hub
