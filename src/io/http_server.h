@@ -29,6 +29,8 @@ struct ServerRequest {
 };
 
 /// The raw connection after an upgrade, or for a response written by hand (fan-out). Bytes the client sent ahead are kept in `early`.
+/// It may outlive the handler that took it; once the server has stopped, everything on it ends with `cancelled`.
+/// threads  its shard, the destructor too; one reading and one writing call at a time
 class Connection {
 public:
     virtual ~Connection() = default;  ///< closes
@@ -38,12 +40,15 @@ public:
     virtual Task<Result<>> write(std::span<const Bytes> parts) = 0;
     /// One non-blocking gather write; 0 means "would block". For fan-outs.
     virtual Result<std::size_t> try_write(std::span<const Bytes> parts) = 0;
-    /// Waits (no thread, no buffer) until try_write may go on, or the peer has closed (lost_peer).
+    /// Waits (no thread, no buffer) until try_write may go on, or the peer has closed (lost_peer), or has taken nothing for the
+    /// server's write_timeout (timed_out).
     virtual Task<Result<>> wait_writable() = 0;
-    /// Ends when the peer closes or sends anything that is not expected from it (reads and drops up to 64 KiB).
+    /// Ends (always with an error) when the peer closes, lost_peer, or goes on sending what is not expected from it, bad_input: up to
+    /// 64 KiB are read and dropped.
     virtual Task<Result<>> wait_closed() = 0;
     virtual void shutdown() = 0;
     [[nodiscard]] virtual const Bytes& early() const noexcept = 0;
+    [[nodiscard]] virtual int descriptor() const noexcept = 0;  ///< for accounting and socket options; stays ours to close
 };
 
 /// One request being answered. Exactly one of respond/begin_stream/take is called; if none is, the client gets 500.
@@ -78,6 +83,8 @@ public:
         std::uint16_t port = 0;            ///< 0: any free one
         std::size_t max_connections = 4096;
         Millis head_timeout{10'000}, idle_timeout{60'000}, write_timeout{30'000};
+        Millis body_timeout{60'000};       ///< between two pieces of a request body; read_body_text() as a whole
+        std::string port_option;           ///< named in the complaint about a port in use: "--listen"
     };
     using Handler = std::function<Task<void>(Exchange&)>;
 
@@ -90,7 +97,7 @@ public:
     virtual Task<void> stop() = 0; ///< from shard 0
 };
 
-/// The connections of one shard, for accounting in tests.
+/// The connections of all servers of this process, taken ones included, for accounting in tests.
 [[nodiscard]] std::size_t open_connections() noexcept;
 
 }  // namespace weir

@@ -1,0 +1,253 @@
+#include "io/http_server_connection.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <cerrno>
+
+namespace weir {
+namespace {
+std::atomic<std::size_t> living{0};
+}
+
+std::size_t open_connections() noexcept {
+    return living.load(std::memory_order_relaxed);
+}
+
+namespace http_server {
+namespace {
+
+constexpr std::size_t unasked_limit = 64u << 10;
+constexpr int steps_without_wait = 32;
+
+Error lost(int err) {
+    return Error{Errc::lost_peer, from_errno(err, "").what, "connection"};
+}
+
+Task<bool> was_cancelled() {
+    const auto state = co_await asio::this_coro::cancellation_state;
+    co_return state.cancelled() != asio::cancellation_type::none;
+}
+
+Task<void> turn_away(std::shared_ptr<Client> client) {
+    const auto text = Bytes::copy_of(std::string_view(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 21\r\nRetry-After: 1\r\n"
+        "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\ntoo many connections\n"));
+    if (auto r = co_await client->write(std::span(&text, 1)); r) co_await client->linger();
+}
+
+}  // namespace
+
+Room::Room(Shard& shard, std::shared_ptr<Core> core)
+    : shard_(shard), core_(std::move(core)), arrivals_(shard.executor()), group_(shard.executor()) {}
+
+void Room::start_sweeping() {
+    if (std::exchange(sweeping_, true)) return arrivals_.notify();
+    group_.spawn(sweep(shared_from_this()), "http sweeper");
+}
+
+void Room::admit(asio::ip::tcp::socket socket, std::string peer, Seat seat) {
+    if (stopping()) return;
+    auto client = std::make_shared<Client>(shared_from_this(), std::move(socket), std::move(peer), std::move(seat));
+    group_.spawn(serve(std::move(client)), "http connection");
+    start_sweeping();
+}
+
+void Room::refuse(asio::ip::tcp::socket socket, std::string peer, Seat seat) {
+    if (stopping()) return;
+    auto client = std::make_shared<Client>(shared_from_this(), std::move(socket), std::move(peer), std::move(seat));
+    group_.spawn(turn_away(std::move(client)), "http refusal");
+    start_sweeping();
+}
+
+Task<void> Room::sweep(std::shared_ptr<Room> self) {
+    const auto& s = self->core_->settings;
+    const auto shortest = std::min({s.head_timeout, s.idle_timeout, s.write_timeout, s.body_timeout});
+    const auto tick = std::clamp(shortest / 8, Millis(5), Millis(500));
+    while (!stopping()) {
+        if (clients_.empty()) {
+            (void)co_await arrivals_.wait();
+            continue;
+        }
+        (void)co_await shard_.clock().sleep_for(tick);
+        const auto now = shard_.clock().now();
+        for (auto* client : clients_) client->sweep(now);
+    }
+}
+
+Task<void> Room::stop() {
+    for (auto* client : clients_) client->end(Error{Errc::cancelled, "the server stopped", "connection"});
+    co_await group_.stop("server stopped");
+}
+
+Client::Client(std::shared_ptr<Room> room, asio::ip::tcp::socket socket, std::string peer, Seat seat)
+    : room_(std::move(room)), socket_(std::move(socket)), peer_(std::move(peer)), seat_(std::move(seat)) {
+    boost::system::error_code ignored;
+    socket_.native_non_blocking(true, ignored);
+    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+    place_ = room_->clients_.insert(room_->clients_.end(), this);
+    living.fetch_add(1, std::memory_order_relaxed);
+}
+
+Client::~Client() {
+    room_->clients_.erase(place_);
+    living.fetch_sub(1, std::memory_order_relaxed);
+}
+
+SteadyTime Client::in(Millis patience) const {
+    return room_->shard_.clock().now() + patience;
+}
+
+void Client::end(Error why) {
+    if (ended_) return;
+    ended_ = std::move(why);
+    boost::system::error_code ignored;
+    socket_.cancel(ignored);
+}
+
+void Client::shutdown() {
+    boost::system::error_code ignored;
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+}
+
+void Client::sweep(SteadyTime now) {
+    if (now >= read_due_ && !ended_) {
+        read_expired_ = true;
+        boost::system::error_code ignored;
+        socket_.cancel(ignored);
+    }
+    if (now >= write_due_) end(Error{Errc::timed_out, "the client took nothing for too long", "connection"});
+}
+
+Task<Result<>> Client::wait(asio::ip::tcp::socket::wait_type what, SteadyTime& due, SteadyTime by) {
+    if (ended_) co_return *ended_;
+    if (co_await was_cancelled()) co_return Error{Errc::cancelled, "stopped", "connection"};
+    due = by;
+    boost::system::error_code ec;
+    co_await socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, ec));
+    due = SteadyTime::max();
+    busy_steps_ = 0;
+    if (ended_) co_return *ended_;
+    if (what == asio::ip::tcp::socket::wait_read && std::exchange(read_expired_, false))
+        co_return Error{Errc::timed_out, "the client sent nothing for too long", "connection"};
+    if (ec == asio::error::operation_aborted) co_return Error{Errc::cancelled, "stopped", "connection"};
+    if (ec) co_return Error{Errc::lost_peer, ec.message(), "connection"};
+    co_return Result<>{};
+}
+
+Task<void> Client::breathe() {
+    if (++busy_steps_ < steps_without_wait) co_return;
+    busy_steps_ = 0;
+    co_await asio::post(room_->shard_.executor(), asio::use_awaitable);
+}
+
+Task<Result<>> Client::wait_readable(SteadyTime by) {
+    return wait(asio::ip::tcp::socket::wait_read, read_due_, by);
+}
+
+Task<Result<>> Client::wait_writable() {
+    return wait(asio::ip::tcp::socket::wait_write, write_due_, in(settings().write_timeout));
+}
+
+Result<std::optional<std::size_t>> Client::try_read(std::span<std::byte> into) {
+    if (ended_) return *ended_;
+    for (;;) {
+        const auto n = ::recv(socket_.native_handle(), into.data(), into.size(), 0);
+        if (n >= 0) return std::optional(static_cast<std::size_t>(n));
+        if (errno == EAGAIN || errno == EWOULDBLOCK) return std::optional<std::size_t>{};
+        if (errno != EINTR) return lost(errno);
+    }
+}
+
+/// Not in a coroutine: its buffer would stay in the frame for as long as the connection lives.
+Result<std::optional<std::size_t>> Client::drop_some() {
+    std::array<std::byte, 4096> scratch;
+    return try_read(scratch);
+}
+
+Task<Result<std::size_t>> Client::read(std::span<std::byte> into, SteadyTime by) {
+    co_await breathe();
+    for (;;) {
+        auto got = try_read(into);
+        if (!got) co_return got.error();
+        if (*got) co_return **got;
+        if (auto r = co_await wait_readable(by); !r) co_return r.error();
+    }
+}
+
+Result<std::size_t> Client::try_write(std::span<const Bytes> parts, std::size_t skip) {
+    if (ended_) return *ended_;
+    std::array<iovec, 64> pieces;
+    std::size_t count = 0;
+    for (const auto& part : parts) {
+        if (count == pieces.size()) break;
+        if (skip >= part.size()) {
+            skip -= part.size();
+            continue;
+        }
+        // sendmsg only reads, whatever the type of iovec says
+        pieces[count++] = {const_cast<std::byte*>(part.data()) + skip, part.size() - skip};
+        skip = 0;
+    }
+    if (count == 0) return std::size_t{0};
+    msghdr message{};
+    message.msg_iov = pieces.data();
+    message.msg_iovlen = count;
+    for (;;) {
+        const auto n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n >= 0) return static_cast<std::size_t>(n);
+        if (errno == EAGAIN || errno == EWOULDBLOCK) return std::size_t{0};
+        if (errno != EINTR) return lost(errno);
+    }
+}
+
+Task<Result<>> Client::write(std::span<const Bytes> parts) {
+    std::size_t total = 0, done = 0;
+    for (const auto& part : parts) total += part.size();
+    co_await breathe();
+    while (done < total) {
+        auto wrote = try_write(parts, done);
+        if (!wrote) co_return wrote.error();
+        done += *wrote;
+        if (done == total) break;
+        if (auto r = co_await wait_writable(); !r) co_return r;
+    }
+    co_return Result<>{};
+}
+
+Task<Result<>> Client::wait_closed() {
+    std::size_t unasked = 0;
+    for (;;) {
+        if (auto r = co_await wait_readable(SteadyTime::max()); !r) co_return r;
+        auto got = drop_some();
+        if (!got) co_return got.error();
+        if (!*got) continue;
+        if (**got == 0) co_return Error{Errc::lost_peer, "the peer has closed", "connection"};
+        unasked += **got;
+        if (unasked > unasked_limit)
+            co_return Error{Errc::bad_input, "the peer keeps sending what nobody asked for", "connection"};
+    }
+}
+
+Task<void> Client::linger() {
+    boost::system::error_code ignored;
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    const auto by = in(std::min(settings().write_timeout, Millis(2000)));
+    for (std::size_t dropped = 0; dropped < (256u << 10);) {
+        if (auto r = co_await wait_readable(by); !r) co_return;
+        auto got = drop_some();
+        if (!got || (*got && **got == 0)) co_return;
+        dropped += got->value_or(0);
+    }
+}
+
+}  // namespace http_server
+}  // namespace weir
