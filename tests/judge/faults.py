@@ -72,6 +72,8 @@ def wrong_length(delta: int) -> Act:
     """Says more (delta > 0) or less than it sends, then ends the connection."""
     def act(x: Exchange) -> None:
         x.keep = False
+        if delta < 0:
+            x.handed_out(x.body[:delta])
         x.send(x.head(len(x.body) + delta) + x.body)
     return named(f"length off by {delta}", act)
 

@@ -89,6 +89,7 @@ class Handed:
     gen: int
     seq: int
     segment: Segment
+    torn: bool = False  # handed out shorter than published, and looking whole
 
 
 class ShowClock:
@@ -103,6 +104,9 @@ class ShowClock:
     def run(self) -> None:
         if self._since is None:
             self._since = time.monotonic()
+
+    def add(self, count: float) -> None:
+        self._done += count
 
     def stop(self) -> None:
         self._done, self._since = self.now(), None
@@ -184,6 +188,10 @@ class Origin:
     def go_on(self) -> None:
         self.clock.run()
 
+    def skip(self, count: int) -> None:
+        """So many segments appear at once: as if that time had passed."""
+        self.clock.add(count)
+
     def restart(self, segments: Iterable[Segment], first: int = 0) -> None:
         """The encoder starts anew: another content, numbers from `first`."""
         with self._lock:
@@ -220,8 +228,11 @@ class Origin:
         for show in self.shows:
             for i in range(self.published(show)):
                 seq = show.first + i
-                body = self.altered.get((show.gen, seq))
-                out.append(Handed(show.gen, seq, show.segments[i] if body is None else Segment(body, show.segments[i].duration)))
+                segment, body = show.segments[i], self.altered.get((show.gen, seq))
+                if body is None:
+                    out.append(Handed(show.gen, seq, segment))
+                else:
+                    out.append(Handed(show.gen, seq, Segment(body, segment.duration), len(body) < len(segment.body)))
         return out
 
     def asked(self, kind: str = "segment") -> list[Request]:

@@ -52,22 +52,30 @@ def gap_places(ledger: dict) -> set[tuple[int, int]]:
 
 def delivery(truth: Sequence[Handed], delivered: Iterable[AccessUnit], gaps: set[tuple[int, int]], from_: tuple[int, int] | None = None,
              to: tuple[int, int] | None = None) -> Verdict:
-    """Compares what was published from place `from_` to place `to` (both included) with what a recording holds."""
+    """Compares what was published from place `from_` to place `to` (both included) with what a recording holds. Where a short body
+    was handed out as whole, its last unit of each kind is torn, and nobody's loss."""
     places = [(handed.gen, handed.seq) for handed in truth]
+    delivered = list(delivered)
     low = places.index(from_) if from_ else 0
     high = places.index(to) + 1 if to else len(places)
     verdict, shifts = Verdict(), {}
     for kind in (VIDEO, AUDIO):
         wanted = [Expected(unit, (handed.gen, handed.seq), order) for order, handed in enumerate(truth[low:high])
-                  for unit in of_kind(handed.segment.units, kind)]
-        shifts[kind] = _walk(wanted, of_kind(list(delivered), kind), gaps, verdict)
+                  for unit in _sound_units(handed, kind)]
+        torn = {(handed.gen, handed.seq) for handed in truth[low:high] if handed.torn}
+        shifts[kind] = _walk(wanted, of_kind(delivered, kind), gaps, torn, verdict)
     in_vain = (gaps & set(places[low:high])) - verdict.missing.keys()
     verdict.listed_in_vain += [str(place) for place in sorted(in_vain)]
     _compare_shifts(shifts, verdict)
     return verdict
 
 
-def _walk(wanted: list[Expected], got: list[AccessUnit], gaps: set, verdict: Verdict) -> list[tuple[int, float]]:
+def _sound_units(handed: Handed, kind: str) -> list[AccessUnit]:
+    units = of_kind(handed.segment.units, kind)
+    return units[:-1] if handed.torn else units
+
+
+def _walk(wanted: list[Expected], got: list[AccessUnit], gaps: set, torn: set, verdict: Verdict) -> list[tuple[int, float]]:
     """Goes through both lists once; returns (order of its segment, shift in time) of each unit that was delivered."""
     where: dict[bytes, list[int]] = defaultdict(list)
     for i, expected in enumerate(wanted):
@@ -81,7 +89,7 @@ def _walk(wanted: list[Expected], got: list[AccessUnit], gaps: set, verdict: Ver
         spot = bisect_left(spots, at)
         if spot == len(spots):
             # A unit cut in two at the edge of a listed gap is torn, not foreign: at most one a gap.
-            near = {expected.place for expected in wanted[max(0, at - 1):at + 1]} & gaps
+            near = {expected.place for expected in wanted[max(0, at - 1):at + 1]} & (gaps | torn)
             if near and not near & torn_at:
                 torn_at |= near
             else:

@@ -1,0 +1,34 @@
+"""The binary people get is hardened. WEIR_RELEASE_BIN names it; without one there is nothing to look at."""
+import os
+import re
+import subprocess
+
+import pytest
+
+BINARY = os.environ.get("WEIR_RELEASE_BIN", "")
+pytestmark = pytest.mark.skipif(not BINARY, reason="no WEIR_RELEASE_BIN: not a release build")
+
+
+def readelf(*options):
+    return subprocess.run(["readelf", "-W", *options, BINARY], capture_output=True, text=True, check=True).stdout
+
+
+def test_position_independent():
+    assert re.search(r"Type:\s+DYN", readelf("-h")) and re.search(r"FLAGS_1.*\bPIE\b", readelf("-d"))
+
+
+def test_relocations_are_read_only_and_bound_at_start():
+    assert "GNU_RELRO" in readelf("-l") and re.search(r"BIND_NOW|FLAGS.*\bNOW\b", readelf("-d"))
+
+
+def test_the_stack_is_guarded_and_not_executable():
+    assert "__stack_chk_fail" in readelf("-s", "--dyn-syms")
+    assert not re.search(r"GNU_STACK.*RWE", readelf("-l"))
+
+
+def test_library_calls_are_fortified():
+    assert re.search(r"__\w+_chk\b(?!_fail)", readelf("--dyn-syms").replace("__stack_chk_fail", ""))
+
+
+def test_no_path_of_the_builder_is_searched_at_run_time():
+    assert not re.search(r"\(R(UN)?PATH\)", readelf("-d"))
