@@ -104,7 +104,11 @@ void PatternPainter::paint(std::uint64_t frame, const Plane& y, const Plane& u, 
     background(frame, u, blue_, 2);
     background(frame, v, red_, 2);
 
-    const int line = (glyph_height + 4) * scale_, left = 4 * scale_;
+    const int line = (glyph_height + 4) * scale_, left = 4 * scale_, advance = (glyph_width + 1) * scale_;
+    for (const auto* chroma : {&u, &v}) {  // grey under the eight digits and the eleven characters of the clock
+        chroma->fill(left / 2 - scale_, left / 2 - scale_, 4 * advance + scale_, line / 2, grey);
+        chroma->fill(left / 2 - scale_, left / 2 + line / 2 - scale_, 11 * advance / 2 + scale_, line / 2, grey);
+    }
     text(y, left, 4 * scale_, fmt::format("{:08}", frame % 100'000'000));
     text(y, left, 4 * scale_ + line, clock_text(frame, fps_));
 
