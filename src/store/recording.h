@@ -14,8 +14,10 @@
 
 namespace weir::store {
 
-/// Where a recording stands, for resuming its source: the last unit that is durable.
+/// Where a recording stands, for resuming its source: its last whole unit. The beginning of the next one may be in the raw files
+/// too; when that unit comes again it takes the place of the beginning, else the beginning stays and the Gap is partial.
 struct ResumePoint {
+    bool any = false;           ///< there is a whole unit; else only stream_time and last_written mean something
     std::uint64_t unit = 0;
     std::uint32_t gen = 0;
     Micros stream_time{0};      ///< where that unit ends
@@ -51,6 +53,8 @@ public:
     [[nodiscard]] virtual std::optional<ResumePoint> resume_point() const = 0;
     [[nodiscard]] virtual RecordingStats stats() const = 0;
     [[nodiscard]] virtual const Path& journal() const noexcept = 0;
+    /// The wished final file, with the number it got when the name was taken.
+    [[nodiscard]] virtual const Path& target() const noexcept = 0;
 };
 
 /// An unfinished recording found by its journal.
