@@ -24,7 +24,10 @@ struct Cookie {
 /// threads one shard
 class CookieJar {
 public:
-    /// Netscape format, `#HttpOnly_` lines too, with or without the header line; expiry 0 is a session cookie. bad_input names the line.
+    /// Netscape format, `#HttpOnly_` lines too, with or without the header line; expiry 0 or unreadable is a session cookie. The
+    /// sub-domains flag or a leading dot makes a domain cookie, else it is host-only. Fields are split at tabs, or at any white
+    /// space in a line without tabs. Expired and oversized ones are counted in the log and skipped. bad_input names the line, and
+    /// the jar stays as it was.
     Result<> import_netscape(std::string_view text, WallTime now);
     [[nodiscard]] std::string export_netscape() const;
     /// One Set-Cookie header received from `from`. Silently ignores what RFC 6265 tells to ignore.
@@ -35,7 +38,11 @@ public:
     [[nodiscard]] std::uint64_t changes() const noexcept { return changes_; }  ///< to know when to save
 
 private:
-    std::vector<Cookie> cookies_;
+    static Result<std::optional<Cookie>> read_line(std::string_view line, WallTime now);
+    bool put(Cookie cookie, WallTime now);
+    void make_room(const std::string& domain, WallTime now);
+
+    std::vector<Cookie> cookies_;  ///< oldest first
     std::uint64_t changes_ = 0;
 };
 

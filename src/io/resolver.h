@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,9 @@ namespace weir {
 class Resolver {
 public:
     static std::shared_ptr<Resolver> create(std::size_t threads = 4);
+    /// `lookup` blocks on one of the threads and stands in for getaddrinfo, as a test's name server does.
+    using Lookup = std::function<Result<std::vector<std::string>>(const std::string& host)>;
+    static std::shared_ptr<Resolver> create(std::size_t threads, Lookup lookup);
     virtual ~Resolver() = default;
     /// Numeric addresses, IPv6 and IPv4 interleaved; a literal comes back as it is.
     virtual Task<Result<std::vector<std::string>>> resolve(std::string host, Millis timeout) = 0;
