@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from judge import faults, verify
-from judge.origin import Handed, TestCa
+from judge import faults, namespaces, verify
+from judge.nginx import LiveEncoder, Nginx
+from judge.origin import Handed, Origin, TestCa
 from judge.proxy import Corrupt, Cut, FaultProxy, Good, HalfOpen, Reset, Slice, Stall, Trickle
 from judge.units import AUDIO, VIDEO, read_ts, read_units
 
@@ -86,6 +87,29 @@ def test_ffmpeg_records_the_origin_whole(make_origin, tmp_path):
         verdict = verify.delivery(origin.truth(), read_units(target), set())
         assert verdict.complaints() == [] and not verdict.missing, name
         assert {r.seq for r in origin.asked()} == set(range(100, 120))
+
+
+@pytest.mark.parametrize("aes", [False, True], ids=["plain", "aes"])
+def test_ffmpeg_and_nginx_make_a_live_that_is_the_source_again(media, tmp_path, aes):
+    with Nginx(tmp_path / "nginx", tmp_path / "www") as nginx, LiveEncoder(media.ts, tmp_path / "www", aes=aes, speed=30, window=100) as encoder:
+        encoder.wait_for_playlist()
+        subprocess.run(["ffmpeg", "-v", "fatal", "-live_start_index", "0", "-i", nginx.url("live.m3u8"), "-c", "copy", tmp_path / "copy.ts"], check=True)
+        assert verify.same_units(read_units(media.ts), read_units(tmp_path / "copy.ts")) == []
+        assert {status for status, _, _ in nginx.handed_out()} <= {200, 206}
+
+
+def test_mounts_and_networks_of_our_own(tmp_path):
+    if not namespaces.possible():
+        pytest.skip("root only")
+
+    def scene():
+        namespaces.mount_tmpfs(tmp_path, 1)
+        with pytest.raises(OSError):
+            (tmp_path / "big").write_bytes(bytes(2 << 20))
+        with Origin([], host=namespaces.PUBLIC) as origin:
+            assert curl(origin.base + "/none", "-f")[0] == 22
+    namespaces.within(scene, network=True, mounts=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_origin_slides_restarts_and_ends(make_origin, other_media):
