@@ -28,7 +28,12 @@ struct Pipeline::State {
             last = {EndReason::stopped, demand.stop.reason()};
         else
             last = {EndReason::error, outcome->error().text()};
-        const std::array<Item, 1> items{last};
+        co_await finish(std::move(last));
+    }
+
+    Task<void> finish(End last) {
+        if (!outcome) outcome = Result<End>(last);
+        const std::array<Item, 1> items{Item(std::move(last))};
         auto taken = co_await sink.accept(items);
         if (!taken && *outcome) outcome = Result<End>(within("end", std::move(taken.error())));
         ended = true;
@@ -55,22 +60,20 @@ Demand& Pipeline::demand() noexcept {
 Task<Result<End>> Pipeline::run() {
     co_await errors_not_throws();
     state_->tasks.spawn(state_->body(), "pipeline");
-    if (state_->tasks.stopping().asked() && !state_->outcome) {
-        // Stopped before it began: nothing was started, and the sink still gets its End.
-        state_->outcome = Result<End>(End{EndReason::stopped, state_->demand.stop.reason()});
-        const std::array<Item, 1> items{**state_->outcome};
-        if (auto taken = co_await state_->sink.accept(items); !taken) co_return within("end", std::move(taken.error()));
-        co_return std::move(*state_->outcome);
-    }
-    // A cancelled caller gets here with the source still running: its cancellation is our stop.
+    // A cancelled caller gets on with the source still running: its cancellation is our stop.
     if (!state_->ended && !co_await state_->done.wait()) ask_stop("cancelled");
     co_await state_->tasks.stop("ended");
+    if (!state_->outcome) {  // stopped before it began
+        co_await uncancellable();
+        co_await state_->finish(End{EndReason::stopped, state_->demand.stop.reason()});
+    }
     co_return std::move(*state_->outcome);
 }
 
 void Pipeline::ask_stop(std::string reason) {
     state_->demand.stop.ask(reason);
     state_->tasks.ask_stop(std::move(reason));
+    state_->done.notify();
 }
 
 }  // namespace weir

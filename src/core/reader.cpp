@@ -23,14 +23,14 @@ StreamReader::StreamReader(std::shared_ptr<StreamCore> core, Policy policy) : co
     const auto& ring = core_->ring;
     if (core_->settings.topic) policy_.start_at_rap = false;
     cursor_ = birth_ = ring.next();
-    if (!policy_.start_at_rap) {
+    cursor_total_ = ring.total();
+    if (!policy_.start_at_rap)
         phase_ = Phase::ready;
-        if (core_->closed) --cursor_;  // the End, which is never trimmed
-    } else if (!core_->starts.empty()) {
-        birth_ = core_->starts.back().rap;
-        seek();
-    }
-    cursor_total_ = ring.before(cursor_);
+    else if (!core_->starts.empty())
+        go_to(core_->starts.back().pos);
+    else
+        core_->seeking.push_back(this);
+    if (core_->closed && cursor_ == ring.next()) go_to(ring.next() - 1);  // the End, which is never trimmed
     core_->add(*this);
 }
 
@@ -47,6 +47,7 @@ StreamReader::StreamReader(const StreamReader& at)
       start_pos_(at.start_pos_),
       lanes_(at.lanes_),
       held_(at.held_) {
+    if (phase_ == Phase::seeking) core_->seeking.push_back(this);
     core_->add(*this);
 }
 
@@ -90,8 +91,7 @@ Micros StreamReader::lag_time() const noexcept {
     return std::chrono::duration_cast<Micros>(since);
 }
 
-std::uint64_t StreamReader::needs_from() {
-    if (phase_ == Phase::seeking) seek();
+std::uint64_t StreamReader::needs_from() const noexcept {
     return phase_ == Phase::seeking || phase_ == Phase::finished ? core_->ring.next() : cursor_;
 }
 
@@ -134,49 +134,55 @@ Task<Result<Batch>> StreamReader::next_batch(std::size_t max_bytes, std::size_t 
     }
 }
 
-/// Looks for the place to begin at, or to go on at.
+bool StreamReader::found_start(const StreamCore::Start& start) {
+    // To begin, the random-access point must be new; to go on, nothing may be delivered that was already passed over.
+    if (joined_late_ ? start.pos < cursor_ : start.rap < birth_) return false;
+    go_to(start.pos);
+    return true;
+}
+
+void StreamReader::go_to(std::uint64_t start) {
+    skip_over(start);
+    phase_ = Phase::ready;
+    auto& main = lane_state(core_->main_lane());
+    if (main.followed || !policy_.start_at_rap) return;
+    main.followed = true;
+    main.next_unit = lane_unit(*core_->ring.at(start).item, main.lane);
+}
+
+/// Fell behind: looks for the place to go on at, in the ring or in what will come.
 void StreamReader::seek() {
     const auto& ring = core_->ring;
-    auto to = ring.next();
-    if (joined_late_) {
-        if (core_->settings.topic || core_->counts.raps == 0)
-            to = ring.next() - 1;
-        else if (!core_->starts.empty() && core_->starts.back().pos >= cursor_)
-            to = core_->starts.back().pos;
-    } else {
-        const auto first = std::find_if(core_->starts.rbegin(), core_->starts.rend(),
-                                        [this](const auto& start) { return start.rap < birth_; });
-        if (first != core_->starts.rbegin()) to = std::prev(first)->pos;
-    }
-    if (to == ring.next() && core_->closed) --to;  // nothing but the End is left
-    if (to == ring.next()) return;
-    skip_over(to);
-    phase_ = Phase::ready;
+    joined_late_ = true;
+    phase_ = Phase::seeking;
+    const auto newest = core_->starts.empty() ? 0 : core_->starts.back().pos;
+    if (core_->settings.topic || core_->counts.raps == 0 || (core_->closed && newest < cursor_))
+        go_to(ring.next() - 1);
+    else if (newest >= cursor_)
+        go_to(newest);
+    else
+        core_->seeking.push_back(this);
 }
 
 void StreamReader::settle() {
     const auto& ring = core_->ring;
-    if (phase_ == Phase::seeking) seek();
+    if (phase_ == Phase::seeking && core_->closed) {
+        std::erase(core_->seeking, this);
+        go_to(ring.next() - 1);  // nothing but the End is left
+    }
     if (phase_ == Phase::ready || phase_ == Phase::following) {
         const bool fell_out = cursor_ < ring.first();
         if ((fell_out || behind()) && policy_.act == Act::disconnect) {
-            batch_.items.clear();
             give(std::make_shared<const Item>(End{EndReason::error, "too slow"}));
             phase_ = Phase::finished;
             return;
         }
-        const bool began = phase_ == Phase::following || !policy_.start_at_rap || joined_late_;
         const auto newest = core_->settings.topic   ? ring.next() - 1
                             : core_->starts.empty() ? 0
                                                     : core_->starts.back().pos;
         // Behind its budget but already in the newest group of pictures: going on costs nobody anything, skipping would
         // only lose more.
-        if (fell_out || (behind() && newest > cursor_)) {
-            joined_late_ = began;
-            if (!began) birth_ = core_->starts.empty() ? ring.next() : core_->starts.back().rap;
-            phase_ = Phase::seeking;
-            seek();
-        }
+        if (fell_out || (behind() && newest > cursor_)) seek();
     }
     if (phase_ == Phase::ready) begin();
 }
@@ -224,7 +230,8 @@ StreamReader::LaneState& StreamReader::lane_state(std::uint16_t lane) {
     auto& fresh = lanes_.emplace_back();
     fresh.lane = lane;
     // A lane that began after this reader did is joined from its first item on.
-    fresh.joined = core_->settings.topic || core_->lane_began(lane) >= std::max(start_pos_, std::uint64_t{1});
+    fresh.joined = fresh.followed =
+        core_->settings.topic || core_->lane_began(lane) >= std::max(start_pos_, std::uint64_t{1});
     return fresh;
 }
 
@@ -248,7 +255,7 @@ void StreamReader::pass(const Entry& entry) {
     } else if (const auto* info = std::get_if<UnitInfo>(&item)) {
         auto& lane = lane_state(info->lane);
         if (!lane.joined) tell_before(lane);
-        lane.joined = true;
+        lane.joined = lane.followed = true;
         lane.gen = info->gen;
     } else if (const auto* gap = std::get_if<Gap>(&item)) {
         if (!pass_gap(*gap)) return;
@@ -266,15 +273,15 @@ bool StreamReader::pass_chunk(const Chunk& chunk, std::uint64_t pos) {
         const bool joins = pos == start_pos_ || core_->settings.topic ||
                            (chunk.unit != 0 ? chunk.unit_begin : chunk.rap || !policy_.start_at_rap);
         if (!joins) {
-            if (lane.debt) owe_chunk(lane, chunk);
+            if (lane.followed) owe_chunk(lane, chunk);
             return false;
         }
         tell_debt(lane, chunk.unit, chunk.dts);
-        lane.joined = true;
+        lane.joined = lane.followed = true;
     }
     if (lane.epoch != chunk.epoch) give_init(lane, chunk.epoch);
-    lane.last_unit = chunk.unit;
-    lane.unit_open = !chunk.unit_end;
+    lane.next_unit = chunk.unit == 0 ? 0 : chunk.unit + (chunk.unit_end ? 1 : 0);
+    lane.unit_open = chunk.unit != 0 && !chunk.unit_end;
     if (chunk.dts) lane.last_dts = *chunk.dts;
     return true;
 }
@@ -282,11 +289,11 @@ bool StreamReader::pass_chunk(const Chunk& chunk, std::uint64_t pos) {
 bool StreamReader::pass_gap(const Gap& gap) {
     auto& lane = lane_state(gap.lane);
     if (lane.joined) {
-        lane.last_unit = std::max(lane.last_unit, gap.last_unit);
+        if (gap.last_unit != 0) lane.next_unit = gap.last_unit + 1;
         lane.unit_open = false;
         return true;
     }
-    if (lane.debt) owe_gap(lane, gap);
+    if (lane.followed) owe_gap(lane, gap);
     return false;
 }
 
@@ -303,31 +310,31 @@ Gap StreamReader::loss_in(const LaneState& lane) const {
 void StreamReader::owe_fallen() {
     const auto& ring = core_->ring;
     const auto bytes = ring.before(ring.first()) - cursor_total_;
-    auto& main = lane_state(core_->main_lane());
-    if (lanes_.size() == 1) main.joined = true;
+    lane_state(core_->main_lane()).followed = true;
     for (auto& lane : lanes_) {
-        if (!lane.joined && !lane.debt) continue;
+        if (!lane.followed) continue;
         if (!lane.debt) {
             lane.debt = loss_in(lane);
-            lane.debt->partial = lane.unit_open && lane.last_unit != 0;
-            lane.debt->first_unit = lane.last_unit == 0 ? 0 : lane.last_unit + (lane.unit_open ? 0 : 1);
-            lane.debt->last_unit = lane.debt->partial ? lane.last_unit : 0;
+            lane.debt->partial = lane.unit_open;
+            lane.debt->first_unit = lane.next_unit;
+            lane.debt->last_unit = lane.unit_open ? lane.next_unit : 0;
+            if (lane.lane == core_->main_lane()) lane.debt->bytes = 0;
         }
         lane.debt->exact = false;
-        if (lane.lane == core_->main_lane())
-            lane.debt->bytes = lane.debt->bytes.value_or(0) + bytes;
-        else
+        if (lane.lane != core_->main_lane())
             lane.debt->bytes.reset();
+        else if (lane.debt->bytes)
+            *lane.debt->bytes += bytes;
     }
 }
 
 void StreamReader::owe(const Item& item) {
     if (const auto* chunk = std::get_if<Chunk>(&item)) {
         auto& lane = lane_state(chunk->lane);
-        if (lane.joined || lane.debt) owe_chunk(lane, *chunk);
+        if (lane.followed) owe_chunk(lane, *chunk);
     } else if (const auto* gap = std::get_if<Gap>(&item)) {
         auto& lane = lane_state(gap->lane);
-        if (lane.joined || lane.debt) owe_gap(lane, *gap);
+        if (lane.followed) owe_gap(lane, *gap);
     } else if (const auto* info = std::get_if<UnitInfo>(&item)) {
         auto& lane = lane_state(info->lane);
         if (lane.gen != info->gen && lane.debt) {  // units are numbered anew: one Gap cannot name both
@@ -349,7 +356,7 @@ void StreamReader::owe_chunk(LaneState& lane, const Chunk& chunk) {
     if (!lane.debt) {
         lane.debt = loss_in(lane);
         lane.debt->first_unit = chunk.unit;
-        lane.debt->partial = chunk.unit != 0 && lane.unit_open && chunk.unit == lane.last_unit;
+        lane.debt->partial = lane.unit_open && chunk.unit == lane.next_unit;
         lane.debt->from = lane.debt->to = chunk.dts.value_or(lane.last_dts);
         lane.debt->bytes = 0;
     }
@@ -364,7 +371,7 @@ void StreamReader::owe_gap(LaneState& lane, const Gap& gap) {
     if (!lane.debt) {
         lane.debt = loss_in(lane);
         lane.debt->first_unit = gap.first_unit;
-        lane.debt->partial = gap.partial && gap.first_unit == lane.last_unit;
+        lane.debt->partial = gap.partial && lane.unit_open && gap.first_unit == lane.next_unit;
         lane.debt->from = gap.from;
         lane.debt->bytes = 0;
     }

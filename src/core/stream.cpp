@@ -72,11 +72,12 @@ void StreamCore::close(End end) {
 void StreamCore::take(std::shared_ptr<const Item> item, std::size_t size) {
     const auto pos = ring.next();
     const auto now = clock.now();
-    note_start(*item, pos);
     ++counts.items;
     counts.bytes += size;
     if (std::holds_alternative<InitPtr>(*item)) inits.push_back({pos, item});
+    const Item& published = *item;
     ring.push(std::move(item), size, now);
+    note_start(published, pos);
     trim(now);
 }
 
@@ -89,7 +90,7 @@ void StreamCore::note_lane(std::uint16_t lane, std::uint64_t pos) {
 // A start point is a random-access point, or the beginning of the unit (with its UnitInfo) whose first one it is.
 void StreamCore::note_start(const Item& item, std::uint64_t pos) {
     if (const auto* init = std::get_if<InitPtr>(&item)) {
-        if (inits.empty() || (*init)->lane < main_lane_) {
+        if (inits.size() == 1 || (*init)->lane < main_lane_) {
             main_lane_ = (*init)->lane;
             unit_ = unit_pos_ = 0;
             starts.clear();
@@ -109,7 +110,7 @@ void StreamCore::note_start(const Item& item, std::uint64_t pos) {
         note_lane(chunk->lane, pos);
         if (chunk->lane != main_lane_ || settings.topic) return;
         if (chunk->unit == 0) {
-            if (chunk->rap) starts.push_back({pos, pos});
+            if (chunk->rap) add_start({pos, pos});
             return;
         }
         if (chunk->unit_begin || chunk->unit != unit_) {
@@ -118,8 +119,14 @@ void StreamCore::note_start(const Item& item, std::uint64_t pos) {
             unit_has_start_ = false;
             info_pos_ = 0;
         }
-        if (chunk->rap && !std::exchange(unit_has_start_, true)) starts.push_back({unit_pos_, pos});
+        if (chunk->rap && !std::exchange(unit_has_start_, true)) add_start({unit_pos_, pos});
     }
+}
+
+void StreamCore::add_start(Start start) {
+    if (!ring.holds(start.pos)) return;  // a unit larger than the ring: nobody can join it
+    starts.push_back(start);
+    std::erase_if(seeking, [&](StreamReader* reader) { return reader->found_start(start); });
 }
 
 void StreamCore::trim(SteadyTime now) {
@@ -127,7 +134,7 @@ void StreamCore::trim(SteadyTime now) {
     while (ring.items() > 1 && ring.cost() > settings.ring_bytes) ring.pop();
     // By time, what a late joiner begins with stays, and so does what a reader that is waited for has not read.
     auto keep = starts.empty() ? ring.next() - 1 : starts.back().pos;
-    for (auto* reader : waited_for) keep = std::min(keep, reader->needs_from());
+    for (const auto* reader : waited_for) keep = std::min(keep, reader->needs_from());
     while (ring.items() > 1 && ring.first() < keep && now - ring.at(ring.first()).arrival > settings.ring_time)
         ring.pop();
     if (ring.first() == before) return;
@@ -177,7 +184,7 @@ void StreamCore::call_ready() {
 }
 
 bool StreamCore::has_room(std::size_t size) const {
-    return std::all_of(waited_for.begin(), waited_for.end(), [&](StreamReader* reader) {
+    return std::all_of(waited_for.begin(), waited_for.end(), [&](const StreamReader* reader) {
         if (reader->needs_from() == ring.next()) return true;
         const auto lag = reader->lag_bytes();
         return lag + size <= reader->policy().budget_bytes && reader->lag_time() <= reader->policy().budget_time &&
@@ -192,6 +199,7 @@ void StreamCore::add(StreamReader& reader) {
 }
 
 void StreamCore::remove(StreamReader& reader) {
+    std::erase(seeking, &reader);
     if (std::erase(waited_for, &reader) != 0) reader_moved();
     --counts.readers;
     if (on_readers) on_readers(counts.readers);

@@ -88,10 +88,12 @@ public:
     ReadyNode armed;  ///< readers to be woken by the next publish
     std::function<void(std::size_t)> on_readers;
     std::vector<StreamReader*> waited_for;  ///< readers whose act is wait
+    std::vector<StreamReader*> seeking;     ///< readers that have no place to begin yet
 
 private:
     void take(std::shared_ptr<const Item> item, std::size_t size);
     void note_start(const Item& item, std::uint64_t pos);
+    void add_start(Start start);
     void note_lane(std::uint16_t lane, std::uint64_t pos);
     void trim(SteadyTime now);
     void forget_inits();
@@ -126,7 +128,9 @@ public:
     [[nodiscard]] const Policy& policy() const noexcept { return policy_; }
     [[nodiscard]] std::uint64_t lag_cost() const noexcept;
     /// The first position this reader will still deliver; the next position when there is none yet.
-    [[nodiscard]] std::uint64_t needs_from();
+    [[nodiscard]] std::uint64_t needs_from() const noexcept;
+    /// A start point has come: binds a reader that seeks one. False when it goes on seeking.
+    bool found_start(const StreamCore::Start& start);
     void wake_up(ReadyNode& callbacks);
     [[nodiscard]] std::shared_ptr<std::function<void()>> callback() const { return callback_; }
 
@@ -139,17 +143,19 @@ private:
     };
     struct LaneState {
         std::uint16_t lane = 0;
-        bool joined = false;
-        bool unit_open = false;  ///< last_unit was begun and not ended
+        bool joined = false;     ///< its chunks are delivered now
+        bool followed = false;   ///< was joined once: what is missing since is owed
+        bool unit_open = false;  ///< next_unit was begun and not ended
         std::optional<std::uint32_t> epoch = {};
         std::uint32_t gen = 0;
-        std::uint64_t last_unit = 0;
+        std::uint64_t next_unit = 0;  ///< the unit that is to come or to go on; 0 when not known
         Micros last_dts{0};
         std::optional<Gap> debt = {};  ///< lost, and not yet told
     };
 
     LaneState& lane_state(std::uint16_t lane);
     void seek();
+    void go_to(std::uint64_t start);
     void settle();
     void begin();
     void skip_over(std::uint64_t to);
