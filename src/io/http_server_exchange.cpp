@@ -143,7 +143,8 @@ private:
 
 ClientExchange::ClientExchange(std::shared_ptr<Client> client, ParsedHead head)
     : client_(std::move(client)), head_(std::move(head)), continue_owed_(head_.expect_continue) {
-    const auto& request = head_.request;
+    auto& request = head_.request;
+    request.peer = client_->peer();
     left_ = request.content_length.value_or(0);
     if (request.chunked)
         body_ = Body::chunked;
@@ -355,7 +356,10 @@ Task<bool> ClientExchange::conclude(bool failed) {
                            : body_error_->status                  ? body_error_->status
                            : body_error_->code == Errc::timed_out ? 408
                                                                   : 400;
-        if (auto r = co_await respond_line(status, ours ? "internal error" : body_error_->what); !r) co_return false;
+        // GCC 12 destroys a temporary of a conditional expression inside co_await twice: hence the name.
+        const std::string line = ours ? std::string("internal error") : body_error_->what;
+        auto sent = co_await respond_line(status, line);
+        if (!sent) co_return false;
     }
     if (answer_ == Answer::streaming) co_return false;  // cut off: the client must see that it is not whole
     if (stay_ && body_ == Body::counted) {
