@@ -142,8 +142,10 @@ Task<void> Download::State::finish_other(Path journal) {
 
 Task<Result<>> Download::State::prepare_source(const std::optional<store::Unfinished>& mine) {
     auto settings = options.source;
-    if (mine)
+    if (mine && mine->at.any)
         settings.resume = HlsSettings::Resume{mine->at.unit, mine->at.gen, mine->at.stream_time, mine->at.last_written};
+    else if (mine)
+        settings.from_start = true;  // killed before a whole segment was kept: what the window has belongs to it
     source = HlsSource::create(shard.executor(), shard.clock(), http, &cookies, std::move(settings));
     // A task of its own, so that a stop can wake it and nothing else.
     Result<> result = Error{Errc::cancelled, "stopped before anything was recorded"};
@@ -218,7 +220,7 @@ Task<Result<DownloadResult>> Download::State::run() {
                  {"reason", prepared.error().text()});
         co_return co_await finish((*mine)->journal, End{EndReason::endlist, "the stream was over"}, true);
     }
-    if (*mine && !source->continues()) {
+    if (*mine && (*mine)->at.any && !source->continues()) {
         WEIR_LOG(info, "the interrupted recording is of an earlier live; a new one begins",
                  {"file", (*mine)->target.string()});
         others.spawn(finish_other((*mine)->journal), "finish an earlier recording");
