@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <deque>
 #include <limits>
+#include <set>
 
 #include "media/libav.h"
 #include "media/timeline.h"
@@ -135,6 +136,7 @@ Result<std::optional<Late>> Mp4Writer::run(std::unique_ptr<Input> first) {
 
 Result<std::optional<Late>> Mp4Writer::copy(std::size_t index, Input& in) {
     auto map = set_.match(in, false);
+    std::set<std::size_t> looked_for;  // streams without a track
     for (auto& s : state_) s.next_in = no_time;
     near_ = timeline_.any() ? to_ticks(timeline_.end() - plan_.input[index].shift, {1, 90'000}) : no_time;
     for (;;) {
@@ -144,7 +146,7 @@ Result<std::optional<Late>> Mp4Writer::copy(std::size_t index, Input& in) {
         if (!*got) break;
         if (on_progress_) on_progress_(done_ + in.position(), total_);
         const auto s = static_cast<std::size_t>(packet->stream_index);
-        if (s >= map.size())
+        if (s >= map.size() || (map[s] == TrackSet::none && looked_for.insert(s).second))
             if (auto late = look_for_late(in, map, index, *packet)) return late;
         if (map[s] == TrackSet::none) continue;
         auto r = take(in, *in.context().streams[s], static_cast<std::size_t>(map[s]), std::move(packet));
@@ -157,18 +159,20 @@ std::optional<Late> Mp4Writer::look_for_late(Input& in, std::vector<int>& map, s
                                              const AVPacket& packet) {
     const auto s = static_cast<std::size_t>(packet.stream_index);
     set_.extend(map, in, false);
-    if (map[s] != TrackSet::none) return std::nullopt;
+    const auto& par = *in.context().streams[s]->codecpar;
+    if (map[s] != TrackSet::none || !in.is_ts() || !mp4_holds(par)) return std::nullopt;
     const auto& stretch = plan_.input[index];
     const auto at = packet.pos > 0 ? static_cast<std::uint64_t>(packet.pos) : 0;
     if (at >= stretch.size) return std::nullopt;
-    auto again = Input::open(
-        {.path = stretch.path, .offset = stretch.offset + at, .size = stretch.size - at, .format = "mpegts"});
-    if (!again) return std::nullopt;
+    // Seen from its first packet on, a demuxer learns what it needs to know of it.
     const auto before = set_.tracks().size();
-    (void)set_.match(**again, true);
+    auto again = Input::open({.path = stretch.path, .offset = stretch.offset + at, .size = stretch.size - at});
+    if (again) (void)set_.match(**again, true);
     set_.drop_incomplete();
-    if (set_.tracks().size() == before) return std::nullopt;
-    return Late{index, at};
+    if (set_.tracks().size() > before) return Late{index, at};
+    set_.note(fmt::format("track 0x{:x} left out: {} without anything to decode it by", in.context().streams[s]->id,
+                          codec_name(par)));
+    return std::nullopt;
 }
 
 Result<> Mp4Writer::take(Input& in, const AVStream& from, std::size_t track, Packet packet) {

@@ -94,14 +94,16 @@ Task<std::optional<Result<Summary>>> read_outcome(Child& child, const std::funct
 Task<Result<Summary>> run_tool(asio::any_io_executor ex, ToolPlan plan, std::function<void(double)> on_progress) {
     co_await errors_not_throws();
     if (co_await cancelled()) co_return Error{Errc::cancelled, "media tool not started"};
-    auto started = Child::start(ex, options_for_tool());
+    const ChildOptions options = options_for_tool();
+    auto started = Child::start(ex, options);
     if (!started) co_return within("media tool", started.error());
     auto child = std::move(*started);
 
     std::string complaints;
     TaskGroup aside(ex);
     aside.spawn(collect_stderr(*child, complaints), "media tool stderr");
-    auto sent = co_await child->write(plan_text(plan));  // when it fails, the child has gone: its exit says more
+    const std::string text = plan_text(plan);
+    auto sent = co_await child->write(text);  // when it fails, the child has gone: its exit says more
     child->close_stdin();
     std::optional<Result<Summary>> outcome;
     if (sent) outcome = co_await read_outcome(*child, on_progress);
@@ -124,17 +126,24 @@ void set_tool_executable(std::string path) {
     executable = std::move(path);
 }
 
+// Arguments are named before each co_await: GCC 12 destroys some temporaries of such expressions twice.
 Task<Result<Summary>> write_mp4(asio::any_io_executor ex, FinalisePlan plan) {
     auto on_progress = std::move(plan.on_progress);
-    co_return co_await run_tool(ex, std::move(plan), std::move(on_progress));
+    ToolPlan any(std::move(plan));
+    co_return co_await run_tool(ex, std::move(any), std::move(on_progress));
 }
 
 Task<Result<Summary>> summarise(asio::any_io_executor ex, std::string path) {
-    co_return co_await run_tool(ex, SummarisePlan{std::move(path)}, {});
+    SummarisePlan plan{std::move(path)};
+    ToolPlan any(std::move(plan));
+    std::function<void(double)> nobody;
+    co_return co_await run_tool(ex, std::move(any), std::move(nobody));
 }
 
 Task<Result<>> make_pattern(asio::any_io_executor ex, PatternPlan plan) {
-    auto made = co_await run_tool(ex, std::move(plan), {});
+    ToolPlan any(std::move(plan));
+    std::function<void(double)> nobody;
+    auto made = co_await run_tool(ex, std::move(any), std::move(nobody));
     if (!made) co_return made.error();
     co_return Result<>{};
 }

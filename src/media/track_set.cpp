@@ -8,15 +8,6 @@ namespace {
 
 constexpr std::size_t max_notes = 50;
 
-bool mp4_holds(const AVCodecParameters& par) {
-    if (par.codec_id == AV_CODEC_ID_NONE) return false;
-    if (par.codec_type != AVMEDIA_TYPE_VIDEO && par.codec_type != AVMEDIA_TYPE_AUDIO &&
-        par.codec_type != AVMEDIA_TYPE_SUBTITLE)
-        return false;
-    static const auto* muxer = av_guess_format("mp4", nullptr, nullptr);
-    return muxer && avformat_query_codec(muxer, par.codec_id, FF_COMPLIANCE_NORMAL) == 1;
-}
-
 std::string_view word_for(AVMediaType type) {
     switch (type) {
         case AVMEDIA_TYPE_VIDEO:
@@ -31,6 +22,15 @@ std::string_view word_for(AVMediaType type) {
 }
 
 }  // namespace
+
+bool mp4_holds(const AVCodecParameters& par) {
+    if (par.codec_id == AV_CODEC_ID_NONE) return false;
+    if (par.codec_type != AVMEDIA_TYPE_VIDEO && par.codec_type != AVMEDIA_TYPE_AUDIO &&
+        par.codec_type != AVMEDIA_TYPE_SUBTITLE)
+        return false;
+    static const auto* muxer = av_guess_format("mp4", nullptr, nullptr);
+    return muxer && avformat_query_codec(muxer, par.codec_id, FF_COMPLIANCE_NORMAL) == 1;
+}
 
 bool KnownTrack::complete() const noexcept {
     switch (parameters->codec_type) {
@@ -105,11 +105,7 @@ void TrackSet::extend(std::vector<int>& map, Input& in, bool add) {
 }
 
 void TrackSet::drop_incomplete() {
-    std::erase_if(tracks_, [&](const KnownTrack& t) {
-        if (t.complete()) return false;
-        note(fmt::format("track 0x{:x} left out: {} without anything to decode it by", t.pid, t.codec));
-        return true;
-    });
+    std::erase_if(tracks_, [](const KnownTrack& t) { return !t.complete(); });
 }
 
 void TrackSum::add(std::uint64_t unit_hash, Micros pts, Micros duration) {

@@ -20,6 +20,8 @@ struct KnownTrack {
     [[nodiscard]] bool complete() const noexcept;  ///< enough is known to write its header
 };
 
+[[nodiscard]] bool mp4_holds(const AVCodecParameters& par);
+
 /// Tracks in the order they were first seen. A stream belongs to the track with its codec and PID, else to the first
 /// one with its codec that is still free in this input, else it is a new track.
 class TrackSet {
@@ -29,7 +31,7 @@ public:
     std::vector<int> match(Input& in, bool add);
     /// Continues an earlier match() after new streams turned up.
     void extend(std::vector<int>& map, Input& in, bool add);
-    /// Forgets tracks whose header cannot be written.
+    /// Forgets tracks of which too little is known (yet) to write their header.
     void drop_incomplete();
 
     [[nodiscard]] const std::vector<KnownTrack>& tracks() const noexcept { return tracks_; }
