@@ -43,35 +43,31 @@ void Keeper::sync_lost(Lane& l, RawOut& raw, const Error& error) {
     if (error.code == Errc::no_space) gate_->close(error);
     const auto why = "sync: " + error.what;
     line(journal::Lost{next_id_++, raw.f, {raw.synced, raw.size}, why});
-    std::optional<journal::GapLine> gap;
-    const auto flush = [&] {
-        if (gap) write_gap(std::move(*gap));
-        gap.reset();
-    };
+    std::vector<journal::GapLine> gaps;
     for (const auto& r : l.recent) {
-        if (r.f != raw.f) continue;
-        if (l.has_units && !r.unit) continue;  // a part: its gap stands already
-        const bool joins = gap && (!r.unit || (gap->gen == r.unit->gen && gap->u && gap->u->to + 1 == r.unit->u));
+        if (r.f != raw.f || (l.has_units && !r.unit)) continue;  // a part's gap stands already
+        const bool joins =
+            !gaps.empty() && (!r.unit || (gaps.back().gen == r.unit->gen && gaps.back().u->to + 1 == r.unit->u));
         if (!joins) {
-            flush();
-            gap.emplace();
-            gap->lane = l.number;
-            gap->from = r.from;
-            gap->why = why;
-            gap->n = 0;
+            auto& gap = gaps.emplace_back();
+            gap.lane = l.number;
+            gap.from = r.from;
+            gap.why = why;
+            gap.n = 0;
             if (r.unit) {
-                gap->gen = r.unit->gen;
-                gap->u = journal::Range{r.unit->u, r.unit->u};
+                gap.gen = r.unit->gen;
+                gap.u = journal::Range{r.unit->u, r.unit->u};
             }
         }
+        auto& gap = gaps.back();
         if (r.unit) {
-            gap->u->to = r.unit->u;
+            gap.u->to = r.unit->u;
             --got_;
         }
-        gap->to = std::max(gap->from, r.to);
-        *gap->n += r.n;
+        gap.to = std::max(gap.from, r.to);
+        *gap.n += r.n;
     }
-    flush();
+    for (auto& gap : gaps) write_gap(std::move(gap));
     stats_.bytes -= std::min(stats_.bytes, raw.size - raw.synced);
     std::erase_if(l.recent, [&](const Recent& r) { return r.f == raw.f; });
     if (l.filling && l.filling->placed && l.filling->f == raw.f) {

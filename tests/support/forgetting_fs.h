@@ -16,7 +16,7 @@
 
 #include "runtime/file_system.h"
 
-namespace weir::testing {
+namespace weir::test {
 
 /// A disk that forgets what was not synced, fills up and breaks, over a real folder so that other programs see the same
 /// files. It remembers beside each file what is durable: after cut_power() an unsynced write is there, missing or torn
@@ -355,4 +355,4 @@ private:
     std::map<Path, std::vector<std::function<void(Names&)>>> unsynced_names_;
 };
 
-}  // namespace weir::testing
+}  // namespace weir::test
