@@ -20,7 +20,8 @@ Cutter::Cutter(CutterSettings settings) : s_(settings), epoch_(settings.first_ep
     s_.max_chunk = std::max(packet_size, s_.max_chunk / packet_size * packet_size);
 }
 
-void Cutter::begin_unit(std::uint64_t unit, std::uint32_t gen, Micros duration, Micros expected) {
+void Cutter::begin_unit(std::uint64_t unit, std::uint32_t gen, Micros duration, Micros expected, Micros slack) {
+    slack_ = slack;
     in_unit_ = true;
     unit_has_chunk_ = false;
     unit_ = unit;
@@ -249,7 +250,7 @@ void Cutter::stamp(std::int64_t ticks, std::vector<Item>& out) {
         auto dts = raw + Micros(offset_);
         const auto due =
             check_expected_ && in_unit_ ? std::max(expected_, last_dts_.value_or(expected_)) : last_dts_.value_or(dts);
-        if (std::chrono::abs(dts - due) > s_.jump) {
+        if (std::chrono::abs(dts - due) > s_.jump + (check_expected_ ? slack_ : Micros{0})) {
             release(false, out);
             out.emplace_back(Discontinuity{s_.lane, unit_, "timestamps jump"});
             offset_ = (due - raw).count();

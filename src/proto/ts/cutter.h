@@ -43,7 +43,8 @@ public:
 
     /// What follows belongs to this unit, which should begin at stream time `expected`. Not needed for streams without
     /// units.
-    void begin_unit(std::uint64_t unit, std::uint32_t gen, Micros duration, Micros expected);
+    /// `slack`: how far off `expected` may be besides `jump`, since media of unknown length was lost before it.
+    void begin_unit(std::uint64_t unit, std::uint32_t gen, Micros duration, Micros expected, Micros slack = Micros{0});
     Result<> feed(const Bytes& piece, SteadyTime arrival, std::vector<Item>& out);
     /// Hands out what is held; the last chunk carries unit_end. With no packets at all in the unit it is bad_input.
     Result<> end_unit(std::vector<Item>& out);
@@ -58,6 +59,7 @@ public:
     [[nodiscard]] std::optional<Micros> unit_start() const noexcept { return unit_start_; }  ///< first dts of this unit
     [[nodiscard]] std::optional<Micros> last_dts() const noexcept { return last_dts_; }      ///< stream time
     [[nodiscard]] const InitPtr& init() const noexcept { return init_; }
+    [[nodiscard]] bool unit_has_chunk() const noexcept { return unit_has_chunk_; }
 
     struct Stats {
         std::uint64_t packets = 0, bytes = 0, chunks = 0, dropped_bytes = 0, resyncs = 0, copied_bytes = 0;
@@ -116,7 +118,7 @@ private:
     bool in_unit_ = false, unit_has_chunk_ = false;
     std::uint64_t unit_ = 0, unit_dropped_ = 0;
     std::uint32_t gen_ = 0;
-    Micros unit_duration_{0}, expected_{0};
+    Micros unit_duration_{0}, expected_{0}, slack_{0};
     bool check_expected_ = false;
     std::optional<std::int64_t> last_ticks_;
     std::int64_t offset_ = 0;  ///< microseconds: stream time = raw + offset

@@ -1,0 +1,214 @@
+#include "proto/ts/ts_restamp.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <map>
+
+#include "proto/ts/packet.h"
+#include "proto/ts/psi.h"
+
+namespace weir::ts {
+namespace {
+
+using RawPacket = std::array<std::uint8_t, 188>;
+constexpr std::uint16_t pmt_pid = 0x1000, video = 0x100, audio = 0x101;
+
+struct PacketPlan {
+    std::uint16_t pid = video;
+    std::uint8_t counter = 0;
+    std::optional<std::uint64_t> pts = {}, dts = {}, pcr = {};
+    bool start = true, payload = true, rap = false;
+};
+
+void put_time(std::uint8_t* at, std::uint8_t mark, std::uint64_t t) {
+    at[0] = static_cast<std::uint8_t>(mark << 4 | ((t >> 30) & 7) << 1 | 1);
+    at[1] = static_cast<std::uint8_t>(t >> 22);
+    at[2] = static_cast<std::uint8_t>((t >> 14) | 1);
+    at[3] = static_cast<std::uint8_t>(t >> 7);
+    at[4] = static_cast<std::uint8_t>(t << 1 | 1);
+}
+
+RawPacket packet(const PacketPlan& plan) {
+    RawPacket p{};
+    p.fill(0xff);
+    p[0] = 0x47;
+    p[1] = static_cast<std::uint8_t>((plan.start ? 0x40 : 0) | plan.pid >> 8);
+    p[2] = static_cast<std::uint8_t>(plan.pid);
+    const bool field = plan.pcr || plan.rap || !plan.payload;
+    p[3] = static_cast<std::uint8_t>((plan.payload ? 0x10 : 0) | (field ? 0x20 : 0) | plan.counter);
+    std::size_t at = 4;
+    if (field) {
+        p[4] = plan.payload ? 7 : 183;
+        p[5] = static_cast<std::uint8_t>((plan.pcr ? 0x10 : 0) | (plan.rap ? 0x40 : 0));
+        if (const auto t = plan.pcr.value_or(0); plan.pcr) {
+            p[6] = static_cast<std::uint8_t>(t >> 25);
+            p[7] = static_cast<std::uint8_t>(t >> 17);
+            p[8] = static_cast<std::uint8_t>(t >> 9);
+            p[9] = static_cast<std::uint8_t>(t >> 1);
+            p[10] = static_cast<std::uint8_t>((t & 1) << 7 | 0x7e);
+            p[11] = 0x2a;
+        }
+        at = 12;
+    }
+    if (plan.start && plan.payload && plan.pts) {
+        const std::array<std::uint8_t, 9> head{0,
+                                               0,
+                                               1,
+                                               0xe0,
+                                               0,
+                                               0,
+                                               0x80,
+                                               static_cast<std::uint8_t>(plan.dts ? 0xc0 : 0x80),
+                                               static_cast<std::uint8_t>(plan.dts ? 10 : 5)};
+        std::copy(head.begin(), head.end(), p.begin() + static_cast<std::ptrdiff_t>(at));
+        put_time(p.data() + at + 9, plan.dts ? 3 : 2, *plan.pts);
+        if (plan.dts) put_time(p.data() + at + 14, 1, *plan.dts);
+    }
+    return p;
+}
+
+std::uint64_t pcr_of(const RawPacket& p) {
+    return std::uint64_t{p[6]} << 25 | std::uint64_t{p[7]} << 17 | std::uint64_t{p[8]} << 9 | std::uint64_t{p[9]} << 1 |
+           p[10] >> 7;
+}
+
+RawPacket section_packet(std::uint16_t pid, std::vector<std::uint8_t> section) {
+    const auto crc = crc32_mpeg(section);
+    for (int shift = 24; shift >= 0; shift -= 8) section.push_back(static_cast<std::uint8_t>(crc >> shift));
+    auto p = packet({.pid = pid});
+    p[4] = 0;  // pointer
+    std::copy(section.begin(), section.end(), p.begin() + 5);
+    return p;
+}
+
+RawPacket pat() {
+    return section_packet(0, {0x00, 0xb0, 13, 0, 1, 0xc1, 0, 0, 0, 1, 0xe0 | pmt_pid >> 8, pmt_pid & 0xff});
+}
+RawPacket pmt() {
+    return section_packet(pmt_pid, {0x02, 0xb0, 23,   0,    1,    0xc1, 0,    0,    0xe1, 0x00, 0xf0,
+                                    0,    0x1b, 0xe1, 0x00, 0xf0, 0,    0x0f, 0xe1, 0x01, 0xf0, 0});
+}
+
+std::vector<std::byte> file_of(const std::vector<RawPacket>& packets) {
+    std::vector<std::byte> out;
+    for (const auto& p : packets)
+        for (auto b : p) out.push_back(std::byte{b});
+    return out;
+}
+
+RawPacket run(Restamper& restamper, RawPacket p) {
+    EXPECT_TRUE(restamper.restamp(std::as_writable_bytes(std::span(p))).has_value());
+    return p;
+}
+
+TEST(Restamper, MovesAllThreeClocksAndKeepsTheRest) {
+    Restamper restamper;
+    restamper.set_shift(5'400'000);
+    const auto p = run(restamper, packet({.pts = 96'000, .dts = 90'000, .pcr = 80'001, .rap = true}));
+    const Packet read(reinterpret_cast<const std::byte*>(p.data()));
+    const auto head = read_pes_head(read.payload());
+    ASSERT_TRUE(head && head->pts && head->dts);
+    EXPECT_EQ(*head->pts, 5'496'000U);
+    EXPECT_EQ(*head->dts, 5'490'000U);
+    EXPECT_EQ(pcr_of(p), 5'480'001U);
+    EXPECT_EQ(p[10] & 0x7f, 0x7e);
+    EXPECT_EQ(p[11], 0x2a);
+    EXPECT_TRUE(read.random_access());
+}
+
+TEST(Restamper, WrapsAtThirtyThreeBits) {
+    constexpr std::uint64_t top = (std::uint64_t{1} << 33) - 1;
+    Restamper restamper;
+    restamper.set_shift(10);
+    const auto p = run(restamper, packet({.pts = top, .dts = top - 9, .pcr = top - 10}));
+    const auto head = read_pes_head(Packet(reinterpret_cast<const std::byte*>(p.data())).payload());
+    ASSERT_TRUE(head && head->pts && head->dts);
+    EXPECT_EQ(*head->pts, 9U);
+    EXPECT_EQ(*head->dts, 0U);
+    EXPECT_EQ(pcr_of(p), top);
+}
+
+TEST(Restamper, ADayOfLoopsStaysRight) {
+    Restamper restamper;
+    const std::int64_t period = 5'400'000;
+    for (std::int64_t loop = 0; loop < 3000; loop += 7) {
+        restamper.set_shift(loop * period);
+        const auto p = run(restamper, packet({.pts = 90'000}));
+        const auto head = read_pes_head(Packet(reinterpret_cast<const std::byte*>(p.data())).payload());
+        ASSERT_EQ(*head->pts, (90'000U + static_cast<std::uint64_t>(loop * period)) % (std::uint64_t{1} << 33));
+    }
+}
+
+TEST(Restamper, CountersGoOnAcrossLoopsForEachPid) {
+    Restamper restamper;
+    std::map<std::uint16_t, std::vector<int>> seen;
+    for (int loop = 0; loop < 3; ++loop) {
+        for (std::uint8_t i = 0; i < 7; ++i) {
+            for (const std::uint16_t pid : {video, audio}) {
+                const auto p =
+                    run(restamper, packet({.pid = pid, .counter = static_cast<std::uint8_t>(i + 3), .start = false}));
+                seen[pid].push_back(p[3] & 0x0f);
+            }
+            if (i == 2) {  // no payload: the number stands
+                const auto p = run(restamper, packet({.pid = video, .counter = 5, .start = false, .payload = false}));
+                EXPECT_EQ(p[3] & 0x0f, seen[video].back());
+            }
+        }
+    }
+    for (const auto& [pid, numbers] : seen) {
+        ASSERT_EQ(numbers.size(), 21U);
+        for (std::size_t i = 0; i < numbers.size(); ++i) EXPECT_EQ(numbers[i], static_cast<int>((3 + i) % 16));
+    }
+}
+
+TEST(Restamper, RefusesWhatIsNotPackets) {
+    Restamper restamper;
+    std::vector<std::byte> bytes(188, std::byte{0});
+    EXPECT_EQ(restamper.restamp(bytes).error().code, Errc::bad_input);
+    bytes.resize(100);
+    EXPECT_EQ(restamper.restamp(bytes).error().code, Errc::bad_input);
+    auto p = packet({.payload = false});
+    p[4] = 200;
+    EXPECT_EQ(restamper.restamp(std::as_writable_bytes(std::span(p))).error().code, Errc::bad_input);
+    // The stuffing leaves 12 bytes: PTS begins, DTS does not fit.
+    auto cut = packet({.pts = 1, .dts = 1, .pcr = 1});
+    cut[4] = 171;
+    std::copy(cut.begin() + 12, cut.begin() + 24, cut.begin() + 176);
+    EXPECT_EQ(restamper.restamp(std::as_writable_bytes(std::span(cut))).error().code, Errc::bad_input);
+}
+
+TEST(LoopMap, FindsPicturesTheirTablesAndThePeriod) {
+    constexpr std::uint64_t near_wrap = (std::uint64_t{1} << 33) - 4000;
+    std::vector<RawPacket> packets{pat(), pmt()};
+    for (std::uint64_t i = 0; i < 4; ++i) {
+        if (i == 2) packets.insert(packets.end(), {pat(), pmt()});
+        packets.push_back(packet({.pts = (near_wrap + i * 3000) & ((std::uint64_t{1} << 33) - 1), .rap = i % 2 == 0}));
+        packets.push_back(packet({.start = false}));
+        packets.push_back(packet({.pid = audio, .pts = 5}));
+    }
+    const auto map = map_loop(file_of(packets));
+    ASSERT_TRUE(map.has_value()) << map.error().text();
+    ASSERT_EQ(map->steps.size(), 4U);
+    const std::size_t offsets[] = {0, 5 * 188, 8 * 188, 13 * 188};
+    for (std::size_t i = 0; i < 4; ++i) {
+        EXPECT_EQ(map->steps[i].offset, offsets[i]);
+        EXPECT_EQ(map->steps[i].time, static_cast<std::int64_t>(i) * 3000);
+        EXPECT_EQ(map->steps[i].rap, i % 2 == 0);
+    }
+    EXPECT_EQ(map->period, 12'000);
+}
+
+TEST(LoopMap, RefusesFilesThatCannotBeLooped) {
+    EXPECT_FALSE(map_loop({}).has_value());
+    EXPECT_FALSE(map_loop(file_of({pat(), pmt()})).has_value());
+    EXPECT_FALSE(map_loop(file_of({packet({.pts = 1})})).has_value());
+    EXPECT_FALSE(map_loop(file_of({pat(), pmt(), packet({.pts = 9}), packet({.pts = 9})})).has_value());
+    auto torn = file_of({pat(), pmt(), packet({.pts = 1}), packet({.pts = 3001})});
+    EXPECT_TRUE(map_loop(torn).has_value());
+    torn[188] = std::byte{0};
+    EXPECT_FALSE(map_loop(torn).has_value());
+}
+
+}  // namespace
+}  // namespace weir::ts
