@@ -88,17 +88,16 @@ Task<void> cancel_at(std::shared_ptr<Race> race, Clock& clock, SteadyTime when) 
 
 void Race::start(const std::shared_ptr<Race>& self, Task<void> task, Clock& clock, SteadyTime when) {
     parts->body_runs = parts->sleeper_runs = true;
-    asio::co_spawn(parts->ex, guarded(std::move(task)),
-                   asio::bind_cancellation_slot(parts->body.slot(), [self](std::exception_ptr why) {
-                       self->failure = std::move(why);
-                       self->parts->body_runs = false;
-                       self->parts->wake.cancel();
-                   }));
+    asio::co_spawn(parts->ex, guarded(std::move(task)), Cancellable{parts->body.slot(), [self](std::exception_ptr why) {
+                                                                        self->failure = std::move(why);
+                                                                        self->parts->body_runs = false;
+                                                                        self->parts->wake.cancel();
+                                                                    }});
     asio::co_spawn(parts->ex, guarded(cancel_at(self, clock, when)),
-                   asio::bind_cancellation_slot(parts->sleeper.slot(), [self](std::exception_ptr) {
-                       self->parts->sleeper_runs = false;
-                       self->parts->wake.cancel();
-                   }));
+                   Cancellable{parts->sleeper.slot(), [self](std::exception_ptr) {
+                                   self->parts->sleeper_runs = false;
+                                   self->parts->wake.cancel();
+                               }});
 }
 
 Task<void> Race::finish() {

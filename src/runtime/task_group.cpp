@@ -77,8 +77,7 @@ void TaskGroup::spawn(Task<void> body, const char* name) {
     auto done = [state = state_.get(), task, signal = *task, name](std::exception_ptr why) {
         state->ended(task, name, std::move(why));
     };
-    asio::co_spawn(state_->ex, guarded(std::move(body)),
-                   asio::bind_cancellation_slot((*task)->slot(), std::move(done)));
+    asio::co_spawn(state_->ex, guarded(std::move(body)), detail::Cancellable{(*task)->slot(), std::move(done)});
 }
 
 void TaskGroup::ask_stop(std::string reason) {

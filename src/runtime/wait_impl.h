@@ -6,7 +6,9 @@
 #include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <exception>
 #include <memory>
+#include <utility>
 
 #include "runtime/asio.h"
 
@@ -21,6 +23,21 @@ inline auto unreached(boost::system::error_code& ec) {
 inline asio::steady_timer never_timer(const asio::any_io_executor& ex) {
     return asio::steady_timer(ex, asio::steady_timer::time_point::max());
 }
+
+/// The completion of a co_spawn with the slot its cancellation comes by. Not bind_cancellation_slot(): with that,
+/// co_spawn posts each emission with a bare pointer into the slot, which is gone when the task ended before the post
+/// ran.
+template <class F>
+struct Cancellable {
+    using cancellation_slot_type = asio::cancellation_slot;
+    [[nodiscard]] cancellation_slot_type get_cancellation_slot() const noexcept { return slot; }
+    void operator()(std::exception_ptr why) { then(std::move(why)); }
+
+    asio::cancellation_slot slot;
+    F then;
+};
+template <class F>
+Cancellable(asio::cancellation_slot, F) -> Cancellable<F>;
 
 /// True when a cancellation came earlier and is still to be obeyed. Lets others run once before it says so: a loop that
 /// overlooks the answer then burns time, but does not hang the shard.
