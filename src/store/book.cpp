@@ -6,6 +6,8 @@
 #include <limits>
 #include <set>
 
+#include "base/ids.h"
+
 namespace weir::store {
 namespace {
 
@@ -51,7 +53,7 @@ public:
             known->path = l.path;
             return;
         }
-        b_.raws.push_back({l.f, l.path, l.lane, l.format, 0, 0, false});
+        b_.raws.push_back({l.f, l.path, l.lane, l.format, 0, 0, l.boot, false});
     }
     void operator()(const journal::InitLine& l) {
         b_.inits.push_back(l);
@@ -250,6 +252,14 @@ Result<LoadedBook> load_book(File& file) {
     loaded.scan = scanner.finish();
     loaded.book.settle();
     return loaded;
+}
+
+std::string boot_name(FileSystem& fs) {
+    auto file = fs.open("/proc/sys/kernel/random/boot_id", false);
+    std::vector<std::byte> id(36);
+    if (!file) return {};
+    const auto got = (*file)->pread(0, id);
+    return got && *got == id.size() ? hex16(content_hash(id)) : std::string();
 }
 
 bool is_journal_name(std::string_view name) noexcept {

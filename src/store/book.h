@@ -33,7 +33,8 @@ struct RawFile {
     Container format = Container::ts;
     std::uint64_t end = 0;     ///< how far the journal answers for it
     std::uint64_t synced = 0;  ///< how far it is durable
-    bool torn = false;         ///< a write to it failed: bytes past `end` are known of
+    std::string boot;
+    bool torn = false;  ///< a write to it failed: bytes past `end` are known of
 };
 
 /// A journal read in: what the recording holds and what it lost. Pure; the numbers in it are as the journal says, not
@@ -94,6 +95,9 @@ struct LoadedBook {
 };
 /// Streams the file through the scanner. Damage is an outcome in `scan`, not an error.
 Result<LoadedBook> load_book(File& file);
+
+/// Names this run of the kernel; empty when that cannot be known.
+[[nodiscard]] std::string boot_name(FileSystem& fs);
 
 /// "DIR/NAME" of "DIR/NAME.weir.jsonl".
 inline constexpr std::string_view journal_ending = ".weir.jsonl";

@@ -167,6 +167,7 @@ struct Formatter {
             .text("path", l.path)
             .number("lane", l.lane)
             .text("fmt", container_names[static_cast<std::size_t>(l.format)])
+            .text_if("boot", l.boot)
             .finish();
     }
     std::string operator()(const InitLine& l) const {
@@ -425,6 +426,7 @@ void read(Fields& f, Raw& l) {
     f.file_name("path", l.path);
     f.number("lane", l.lane, false);
     f.choice("fmt", l.format, container_names);
+    f.text("boot", l.boot, false);
 }
 void read(Fields& f, InitLine& l) {
     f.number("e", l.e);

@@ -33,11 +33,14 @@ struct Open {
     std::string source_kind, source_id;
     std::map<std::string, std::string> name;
 };
+/// `boot` names the run of the kernel that wrote the file: in the same one, what was written is there even when it was
+/// not synced.
 struct Raw {
     std::uint32_t f = 0;
     std::string path;
     std::uint16_t lane = 0;
     Container format = Container::ts;
+    std::string boot = {};
 };
 /// `n` header bytes (hash `h`) stand at `off` before the first chunk; 0 when the container repeats them by itself.
 struct InitLine {

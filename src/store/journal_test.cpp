@@ -46,7 +46,7 @@ std::vector<Line> samples() {
     Final final{
         Final::Step::verified, "N.mp4", 1'000'000, 5, Micros{123}, {{"video0", 900}, {"audio1", 1400}}, true, "why"};
     return {open,
-            Raw{0, "N.0.ts", 1, Container::fmp4},
+            Raw{0, "N.0.ts", 1, Container::fmp4, "00ff00ff00ff00ff"},
             init,
             Disc{0, 0, 123'456, 118'700, 1'763'700'000'000, "ext-x-discontinuity"},
             Begin{0, 7, 1, 0, 188, Micros{1}, Micros{2}, Micros{3}},

@@ -65,6 +65,7 @@ Result<std::unique_ptr<Keeper>> Keeper::create(FileSystem& fs, std::shared_ptr<S
 
 Result<> Keeper::start_journal(const RecordingPlan& plan, WallTime wall) {
     wall_ = wall;
+    boot_ = boot_name(fs_);
     if (auto r = lock_->lock(); !r) return r;
     journal::Open open;
     open.rec = new_ulid();
@@ -95,6 +96,7 @@ Result<std::unique_ptr<Keeper>> Keeper::resume(FileSystem& fs, std::shared_ptr<S
     if (!size) return within("resume recording", std::move(size.error()));
     k.journal_size_ = *size;
     k.wall_ = wall;
+    k.boot_ = boot_name(fs);
     for (const auto& raw : book.raws) k.next_f_ = std::max(k.next_f_, raw.f + 1);
     k.next_id_ = book.next_id;
     k.round_ = book.next_round;
@@ -372,7 +374,7 @@ Result<> Keeper::ensure_raw(Lane& l) {
         l.raw->format = format;
         l.raw->file = std::move(*file);
         raws_.emplace_back(l.number, l.raw);
-        line(journal::Raw{f, path.filename().string(), l.number, format});
+        line(journal::Raw{f, path.filename().string(), l.number, format, boot_});
         return announce(l);
     }
     return Error{Errc::busy, "too many raw files"};

@@ -160,6 +160,7 @@ private:
     End end_{EndReason::stopped, {}};
     bool closed_ = false;
     WallTime wall_{};
+    std::string boot_;
 
     RecordingStats stats_;
     std::uint64_t got_ = 0;

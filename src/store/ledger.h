@@ -28,8 +28,10 @@ struct Verdict {
     std::vector<std::string> complaints;  ///< damage and unlisted loss, one line each
     std::uint64_t asked = 0, got = 0, missing = 0, bytes = 0;
     Micros duration{0};
-    bool unfinished = false;              ///< still recording, or not yet finalised
-    [[nodiscard]] int exit_code() const noexcept { return state == State::whole ? 0 : state == State::losses_listed ? 3 : 4; }
+    bool unfinished = false;  ///< still recording, or not yet finalised
+    [[nodiscard]] int exit_code() const noexcept {
+        return state == State::whole ? 0 : state == State::losses_listed ? 3 : 4;
+    }
 };
 
 [[nodiscard]] std::string verdict_json(const Verdict& v);

@@ -114,8 +114,12 @@ private:
     }
 
     /// The beginning of the unit that was being written, or of a run: whole packets only. Returns how many bytes stay.
+    /// No hash vouches for them: after a power cut only what was synced is trusted, a process that died leaves all it
+    /// wrote.
     Result<std::uint64_t> keep_tail(const RawFile& raw, File& file, std::uint64_t size) {
         if (raw.format != Container::ts) return std::uint64_t{0};
+        if (const auto boot = boot_name(fs_); boot.empty() || boot != raw.boot) size = std::min(size, raw.synced);
+        if (size <= raw.end) return std::uint64_t{0};
         const auto begun = book_.begun.find(raw.lane);
         const bool unit = begun != book_.begun.end() && begun->second.f == raw.f && begun->second.off == raw.end;
         const bool run = std::any_of(book_.pieces.begin(), book_.pieces.end(), [&](const Piece& p) {

@@ -93,7 +93,7 @@ public:
                 auto [it, first] = contents.try_emplace(node.get());
                 if (first) it->second = after_cut(*node, random);
                 write_whole(folder / name, it->second);
-                node->durable = it->second;
+                node->durable = node->now = it->second;
                 node->unsynced.clear();
             }
         }
@@ -133,6 +133,7 @@ public:
     Result<std::unique_ptr<File>> open(const Path& path, bool writable) override {
         const std::lock_guard lock(mutex_);
         if (off_) return dead();
+        if (path == "/proc/sys/kernel/random/boot_id") return std::unique_ptr<File>(std::make_unique<BootId>(life_));
         auto real = real_file_system().open(path, writable);
         if (!real) return real.error();
         auto& node = current_[path.parent_path()][path.filename().string()];
@@ -280,6 +281,26 @@ private:
         bool forgotten_ = false;
     };
 
+    /// The kernel's name for each life between two power cuts.
+    class BootId final : public File {
+    public:
+        explicit BootId(std::uint64_t life) : text_(std::to_string(life)) { text_.resize(36, '-'); }
+        Result<> append(std::span<const Bytes>) override { return dead(); }
+        Result<> pwrite(std::uint64_t, std::span<const std::byte>) override { return dead(); }
+        Result<std::size_t> pread(std::uint64_t, std::span<std::byte> into) override {
+            std::memcpy(into.data(), text_.data(), std::min(into.size(), text_.size()));
+            return std::min(into.size(), text_.size());
+        }
+        Result<> sync() override { return {}; }
+        Result<> truncate(std::uint64_t) override { return dead(); }
+        Result<std::uint64_t> size() override { return text_.size(); }
+        Result<> lock() override { return {}; }
+        [[nodiscard]] int descriptor() const noexcept override { return -1; }
+
+    private:
+        std::string text_;
+    };
+
     static Error dead() { return {Errc::io, "the power is off"}; }
 
     /// Counts a changing call, and says whether it may happen. Called with the lock held.
@@ -297,7 +318,7 @@ private:
             case Fault::none:
                 return {};
             case Fault::enospc:
-                if (kind == Kind::truncate || kind == Kind::remove || kind == Kind::rename) return {};
+                if (kind != Kind::create && kind != Kind::write) return {};
                 return Error{Errc::no_space, "injected: no space left on device"};
             case Fault::eio:
                 return Error{Errc::io, "injected: input/output error"};
