@@ -79,7 +79,8 @@ Task<void> guarded(Task<void> body) {
 }
 
 Task<void> cancel_at(std::shared_ptr<Race> race, Clock& clock, SteadyTime when) {
-    if (!co_await clock.sleep_until(when) || !race->parts->body_runs) co_return;
+    const bool came = co_await clock.sleep_until(when);
+    if (!came || !race->parts->body_runs) co_return;
     race->time_came = true;
     race->parts->body.emit(asio::cancellation_type::all);
 }
