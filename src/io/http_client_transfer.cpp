@@ -280,6 +280,7 @@ int Transfer::on_ready(void* self, char* peer, char*, int, int) {
     auto& me = *static_cast<Transfer*>(self);
     me.sent_ = true;
     me.last_byte_ = me.clock_.now();
+    me.ring();  // from now on a stall counts
     if (!me.hop_.guard || me.hop_.proxy || !peer) return CURL_PREREQFUNC_OK;
     auto allowed = me.hop_.guard->check_address(me.hop_.url, peer);
     if (allowed) return CURL_PREREQFUNC_OK;

@@ -288,6 +288,8 @@ Result<std::string> normal_host(std::string_view given) {
 }
 
 Result<> take_authority(std::string_view authority, Url& url) {
+    // Browsers end the host at a backslash, others do not.
+    if (authority.find('\\') != authority.npos) return bad("url with a backslash before its path");
     if (const auto at = authority.find('@'); at != authority.npos) {
         const auto info = authority.substr(0, at);
         authority.remove_prefix(at + 1);
