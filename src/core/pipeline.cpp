@@ -34,8 +34,8 @@ struct Pipeline::State {
     Task<void> finish(End last) {
         if (!outcome) outcome = Result<End>(last);
         const std::array<Item, 1> items{Item(std::move(last))};
-        auto taken = co_await sink.accept(items);
-        if (!taken && *outcome) outcome = Result<End>(within("end", std::move(taken.error())));
+        const auto taken = co_await sink.accept(items);
+        if (!taken && *outcome) outcome = Result<End>(within("end", taken.error()));
         ended = true;
         done.notify();
     }
@@ -61,11 +61,15 @@ Task<Result<End>> Pipeline::run() {
     co_await errors_not_throws();
     state_->tasks.spawn(state_->body(), "pipeline");
     // A cancelled caller gets on with the source still running: its cancellation is our stop.
-    if (!state_->ended && !co_await state_->done.wait()) ask_stop("cancelled");
+    if (!state_->ended) {
+        const bool rung = co_await state_->done.wait();
+        if (!rung) ask_stop("cancelled");
+    }
     co_await state_->tasks.stop("ended");
     if (!state_->outcome) {  // stopped before it began
         co_await uncancellable();
-        co_await state_->finish(End{EndReason::stopped, state_->demand.stop.reason()});
+        End never{EndReason::stopped, state_->demand.stop.reason()};
+        co_await state_->finish(std::move(never));
     }
     co_return std::move(*state_->outcome);
 }

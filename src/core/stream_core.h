@@ -120,7 +120,7 @@ public:
     void on_ready(std::function<void()> f) override;
     void arm() override;
     [[nodiscard]] std::unique_ptr<Reader> fork() const override;
-    [[nodiscard]] std::uint64_t position() const noexcept override { return cursor_; }
+    [[nodiscard]] std::uint64_t position() const noexcept override { return phase_ == Phase::seeking ? 0 : cursor_; }
     [[nodiscard]] std::uint64_t lag_bytes() const noexcept override;
     [[nodiscard]] Micros lag_time() const noexcept override;
     [[nodiscard]] std::uint64_t skipped_items() const noexcept override { return skipped_; }
