@@ -184,8 +184,10 @@ Task<Result<DownloadResult>> Download::State::record(std::optional<store::Unfini
     pipeline = std::make_unique<Pipeline>(shard.executor(), *source, *recording);
     if (before.stop.asked()) pipeline->demand().stop.ask(before.stop.reason());
     phase = DownloadProgress::State::recording;
+    const auto rendition = source->stats().rendition;
     WEIR_LOG(info, mine ? "goes on with an interrupted recording" : "recording",
-             {"url", masked_url(options.source.url.text())}, {"rendition", source->stats().rendition},
+             {"url", masked_url(options.source.url.text())},
+             {"rendition", rendition.empty() ? "the only one" : rendition},
              {"file", (mine ? mine->target : options.target).string()});
 
     auto ended = co_await pipeline->run();

@@ -119,16 +119,13 @@ double seconds(Micros d) {
 
 void print_result(const apps::DownloadResult& r, bool json) {
     if (json) {
-        boost::json::object o;
-        o["file"] = r.file.string();
-        o["duration_s"] = seconds(r.duration);
-        o["bytes"] = r.bytes;
-        o["segments"] = boost::json::object{{"asked", r.asked}, {"got", r.got}, {"missing", r.missing}};
-        o["journal"] = r.journal.string();
-        o["end"] = std::string(name_of(r.end.reason));
-        if (!r.end.why.empty()) o["why"] = r.end.why;
-        o["resumed"] = r.resumed;
-        fmt::print("{}\n", boost::json::serialize(o));
+        const auto quoted = [](const std::string& text) { return boost::json::serialize(boost::json::string(text)); };
+        fmt::print(R"({{"file":{},"duration_s":{:.6f},"bytes":{},"segments":{{"asked":{},"got":{},"missing":{}}},)"
+                   R"("journal":{},"end":{},"why":{},"resumed":{}}})"
+                   "\n",
+                   quoted(r.file.string()), seconds(r.duration), r.bytes, r.asked, r.got, r.missing,
+                   quoted(r.journal.string()), quoted(std::string(name_of(r.end.reason))), quoted(r.end.why),
+                   r.resumed);
         return;
     }
     fmt::print("{}\n  {}, {}, {} of {} segments\n", r.file.string(), duration_text(r.duration), size_text(r.bytes),
