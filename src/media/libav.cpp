@@ -71,7 +71,7 @@ const char* format_of(std::span<const std::uint8_t> head) {
 
 Error from_av(int code, std::string_view step) {
     if (code == AVERROR(ENOMEM))
-        return Error{Errc::no_space, "out of memory (the media tool's limit)", std::string(step)};
+        return Error{Errc::bad_input, "wants more memory than the media tool may have", std::string(step)};
     std::array<char, AV_ERROR_MAX_STRING_SIZE> text{};
     av_strerror(code, text.data(), text.size());
     std::string what(text.data());

@@ -31,21 +31,22 @@ struct Placed {
     Micros offset{0};
 };
 
-/// Where a track begins that no stretch showed at its beginning.
-struct Late {
-    std::size_t stretch = 0;
-    std::uint64_t position = 0;
-};
+/// How a pass over the input ended: with the file made, or with something learnt that makes a new beginning necessary.
+enum class Ending { done, late_track, index_too_big };
 
 class Mp4Writer {
 public:
-    Mp4Writer(const FinalisePlan& plan, TrackSet& tracks, const OnProgress& on_progress)
-        : plan_(plan), set_(tracks), on_progress_(on_progress), state_(tracks.tracks().size()) {
+    /// `index_room`: bytes kept free for the index in front; 0: the finished file is moved to make room.
+    Mp4Writer(const FinalisePlan& plan, TrackSet& tracks, const OnProgress& on_progress, std::uint64_t index_room)
+        : plan_(plan),
+          set_(tracks),
+          on_progress_(on_progress),
+          index_room_(index_room),
+          state_(tracks.tracks().size()) {
         for (const auto& s : plan.input) total_ += s.size;
     }
 
-    /// Either the file is made, or a late track was found and all must begin again.
-    Result<std::optional<Late>> run(std::unique_ptr<Input> first);
+    Result<Ending> run(std::unique_ptr<Input> first);
     [[nodiscard]] Summary summary() const;
 
 private:
@@ -59,15 +60,16 @@ private:
     };
 
     Result<> open_output();
-    Result<std::optional<Late>> copy(std::size_t index, Input& in);
+    Result<Ending> copy(std::size_t index, Input& in);
     Result<> take(Input& in, const AVStream& from, std::size_t track, Packet packet);
     Result<> release_held();
     Result<> write(Placed& p);
-    std::optional<Late> look_for_late(Input& in, std::vector<int>& map, std::size_t index, const AVPacket& packet);
+    bool finds_late_track(Input& in, std::vector<int>& map, std::size_t index, const AVPacket& packet);
 
     const FinalisePlan& plan_;
     TrackSet& set_;
     const OnProgress& on_progress_;
+    const std::uint64_t index_room_;
     std::vector<State> state_;
     std::unique_ptr<Output> out_;
     Timeline timeline_;
@@ -98,12 +100,15 @@ Result<> Mp4Writer::open_output() {
     }
     for (const auto& [key, value] : plan_.metadata) av_dict_set(&context.metadata, key.c_str(), value.c_str(), 0);
     Options options;
-    options.set("movflags", "+faststart");
+    if (index_room_)
+        options.set("moov_size", std::to_string(index_room_));
+    else
+        options.set("movflags", "+faststart");
     options.set("movie_timescale", "90000");  // the default of 1000 would round the offset between sound and picture
     return out_->begin(options);
 }
 
-Result<std::optional<Late>> Mp4Writer::run(std::unique_ptr<Input> first) {
+Result<Ending> Mp4Writer::run(std::unique_ptr<Input> first) {
     if (auto r = open_output(); !r) return r.error();
     for (std::size_t i = 0; i < plan_.input.size(); ++i) {
         const auto& stretch = plan_.input[i];
@@ -119,9 +124,9 @@ Result<std::optional<Late>> Mp4Writer::run(std::unique_ptr<Input> first) {
             in = std::move(*opened);
         }
         timeline_.begin_stretch(stretch.shift);
-        auto late = copy(i, *in);
-        if (!late) return within(fmt::format("stretch {}", i), late.error());
-        if (*late) return late;
+        auto ending = copy(i, *in);
+        if (!ending) return within(fmt::format("stretch {}", i), ending.error());
+        if (*ending != Ending::done) return ending;
         damaged_ += in->damaged();
         done_ += stretch.size;
     }
@@ -129,12 +134,13 @@ Result<std::optional<Late>> Mp4Writer::run(std::unique_ptr<Input> first) {
     if (std::none_of(state_.begin(), state_.end(), [](const State& s) { return s.sum.any; }))
         return Error{Errc::bad_input, "no packets in it"};
     auto bytes = out_->finish();
+    if (!bytes && index_room_ && bytes.error().code == Errc::bad_input) return Ending::index_too_big;
     if (!bytes) return bytes.error();
     written_bytes_ = *bytes;
-    return std::optional<Late>{};
+    return Ending::done;
 }
 
-Result<std::optional<Late>> Mp4Writer::copy(std::size_t index, Input& in) {
+Result<Ending> Mp4Writer::copy(std::size_t index, Input& in) {
     auto map = set_.match(in, false);
     std::set<std::size_t> looked_for;  // streams without a track
     for (auto& s : state_) s.next_in = no_time;
@@ -147,32 +153,31 @@ Result<std::optional<Late>> Mp4Writer::copy(std::size_t index, Input& in) {
         if (on_progress_) on_progress_(done_ + in.position(), total_);
         const auto s = static_cast<std::size_t>(packet->stream_index);
         if (s >= map.size() || (map[s] == TrackSet::none && looked_for.insert(s).second))
-            if (auto late = look_for_late(in, map, index, *packet)) return late;
+            if (finds_late_track(in, map, index, *packet)) return Ending::late_track;
         if (map[s] == TrackSet::none) continue;
         auto r = take(in, *in.context().streams[s], static_cast<std::size_t>(map[s]), std::move(packet));
         if (!r) return r.error();
     }
-    return std::optional<Late>{};
+    return Ending::done;
 }
 
-std::optional<Late> Mp4Writer::look_for_late(Input& in, std::vector<int>& map, std::size_t index,
-                                             const AVPacket& packet) {
+bool Mp4Writer::finds_late_track(Input& in, std::vector<int>& map, std::size_t index, const AVPacket& packet) {
     const auto s = static_cast<std::size_t>(packet.stream_index);
     set_.extend(map, in, false);
     const auto& par = *in.context().streams[s]->codecpar;
-    if (map[s] != TrackSet::none || !in.is_ts() || !mp4_holds(par)) return std::nullopt;
+    if (map[s] != TrackSet::none || !in.is_ts() || !mp4_holds(par)) return false;
     const auto& stretch = plan_.input[index];
     const auto at = packet.pos > 0 ? static_cast<std::uint64_t>(packet.pos) : 0;
-    if (at >= stretch.size) return std::nullopt;
+    if (at >= stretch.size) return false;
     // Seen from its first packet on, a demuxer learns what it needs to know of it.
     const auto before = set_.tracks().size();
     auto again = Input::open({.path = stretch.path, .offset = stretch.offset + at, .size = stretch.size - at});
     if (again) (void)set_.match(**again, true);
     set_.drop_incomplete();
-    if (set_.tracks().size() > before) return Late{index, at};
+    if (set_.tracks().size() > before) return true;
     set_.note(fmt::format("track 0x{:x} left out: {} without anything to decode it by", in.context().streams[s]->id,
                           codec_name(par)));
-    return std::nullopt;
+    return false;
 }
 
 Result<> Mp4Writer::take(Input& in, const AVStream& from, std::size_t track, Packet packet) {
@@ -207,6 +212,11 @@ Result<> Mp4Writer::take(Input& in, const AVStream& from, std::size_t track, Pac
         }
     }
     if (p.pts == no_time) p.pts = p.dts;
+    constexpr Micros longest_reorder = std::chrono::seconds(10);  // beyond it the timestamp is damaged
+    if (const auto lead = to_micros(p.pts - p.dts, p.base); lead > longest_reorder || lead < -longest_reorder) {
+        p.pts = p.dts;
+        ++guessed_;
+    }
     s.next_in = p.dts + p.duration;
     if (in.is_ts()) near_ = p.dts;
     p.offset = timeline_.offset_for(track, to_micros(p.dts, p.base), to_micros(p.duration, p.base));
@@ -237,19 +247,20 @@ Result<> Mp4Writer::write(Placed& p) {
     const auto shift = to_ticks(p.offset - base_, base);
     std::int64_t dts = av_rescale_q(p.dts, p.base, base) + shift;
     std::int64_t pts = av_rescale_q(p.pts, p.base, base) + shift;
-    const std::int64_t duration = av_rescale_q(p.duration, p.base, base);
-    // The input's clock is often coarser than the sampling rate; unbroken sound keeps its even steps.
-    constexpr std::int64_t rounding = 2;
+    std::int64_t duration = av_rescale_q(p.duration, p.base, base);
+    // The input's clock is often coarser than the sampling rate (FLV: 1 ms); unbroken sound keeps its even steps.
+    const std::int64_t rounding = 2 + av_rescale_q(1, p.base, base);
+    const std::int64_t frame = known.parameters->frame_size;
+    if (known.kind == TrackKind::audio && frame > 0 && std::abs(duration - frame) <= rounding) duration = frame;
     if (known.kind == TrackKind::audio && s.expected != no_time && duration > 0 &&
         std::abs(dts - s.expected) <= rounding) {
-        pts += s.expected - dts;
         dts = s.expected;
     }
     if (dts <= s.last_dts) {
         dts = s.last_dts + 1;
         ++bumped_;
     }
-    pts = std::max(pts, dts);
+    pts = known.kind == TrackKind::video ? std::max(pts, dts) : dts;  // MP4 reorders pictures only
     s.last_dts = dts;
     s.expected = dts + duration;
 
@@ -274,7 +285,7 @@ Summary Mp4Writer::summary() const {
     };
     note(timeline_.mended(), "breaks in time that nobody announced were closed");
     note(bumped_, "packets moved by a tick because their times collided");
-    note(guessed_, "packets had no decoding time");
+    note(guessed_, "packets had no timestamp to believe");
     note(torn_, "sound frames without a valid header were left out");
     note(damaged_, "damaged places were skipped");
     all.notes = set_.notes();
@@ -310,18 +321,60 @@ Result<std::unique_ptr<Input>> survey(const FinalisePlan& plan, TrackSet& set) {
     return Error{Errc::bad_input, set.notes().empty() ? "no media in it" : set.notes().front()};
 }
 
+/// Packets per byte in a few places of a stretch, the highest of them; 0 when that cannot be told.
+double densest_sample(const Stretch& stretch) {
+    constexpr std::uint64_t samples = 6, sample_size = 188 * 3000;
+    double most = 0;
+    for (std::uint64_t i = 0; i < samples; ++i) {
+        const std::uint64_t at = (stretch.size - sample_size) / (samples - 1) * i / 188 * 188;
+        auto in = Input::open({.path = stretch.path,
+                               .offset = stretch.offset + at,
+                               .size = sample_size,
+                               .format = "mpegts",
+                               .analyse = false});
+        if (!in) return 0;
+        std::uint64_t packets = 0;
+        for (auto packet = new_packet();; ++packets, av_packet_unref(packet.get())) {
+            const auto got = (*in)->next(*packet);
+            if (!got || !*got) break;
+        }
+        most = std::max(most, static_cast<double>(packets) / static_cast<double>(sample_size));
+    }
+    return most;
+}
+
+/// Room to leave for the index, so that a large file need not be written twice; 0 when moving it is the better way.
+std::uint64_t index_room(const FinalisePlan& plan, bool ts) {
+    constexpr std::uint64_t worth_it = 64u << 20;
+    constexpr double bytes_per_packet = 24, margin = 1.2, most_waste = 0.01;
+    if (!ts) return 0;
+    std::uint64_t total = 0;
+    const Stretch* largest = nullptr;
+    for (const auto& s : plan.input) {
+        total += s.size;
+        if (!largest || s.size > largest->size) largest = &s;
+    }
+    if (total < worth_it || largest->size < total / 2) return 0;
+    const double room = densest_sample(*largest) * static_cast<double>(total) * bytes_per_packet * margin;
+    const bool sensible = room > 0 && room < static_cast<double>(total) * most_waste;
+    return sensible ? static_cast<std::uint64_t>(room) + 65'536 : 0;
+}
+
 }  // namespace
 
-Result<Summary> write_mp4_here(const FinalisePlan& plan, const OnProgress& on_progress) {
+Result<Summary> write_mp4_here(const FinalisePlan& plan, const OnProgress& on_progress,
+                               std::optional<std::uint64_t> wanted_room) {
     TrackSet set;
     auto first = survey(plan, set);
     if (!first) return within("write mp4", first.error());
-    constexpr int max_late_tracks = 16;
-    for (int i = 0; i <= max_late_tracks; ++i) {
-        Mp4Writer writer(plan, set, on_progress);
-        auto late = writer.run(std::move(*first));
-        if (!late) return within("write mp4", late.error());
-        if (!*late) return writer.summary();
+    std::uint64_t room = wanted_room ? *wanted_room : index_room(plan, *first && (*first)->is_ts());
+    constexpr int max_beginnings = 18;
+    for (int i = 0; i < max_beginnings; ++i) {
+        Mp4Writer writer(plan, set, on_progress, room);
+        auto ending = writer.run(std::move(*first));
+        if (!ending) return within("write mp4", ending.error());
+        if (*ending == Ending::done) return writer.summary();
+        if (*ending == Ending::index_too_big) room = 0;
         first->reset();
     }
     return Error{Errc::bad_input, "more and more tracks turn up", "write mp4"};

@@ -80,10 +80,22 @@ TEST_F(Remux, DecodesToTheSamePicturesAndSoundAsFfmpegsOwnCopy) {
     EXPECT_EQ(times_of(out_, "a:0").size(), times_of(copy, "a:0").size());
 }
 
-TEST_F(Remux, TheIndexStandsInFront) {
-    make({{whole(sample_ts())}, out_, {}, {}});
-    const auto bytes = bytes_of(out_);
-    EXPECT_LT(bytes.find("moov"), bytes.find("mdat"));
+TEST_F(Remux, TheIndexStandsInFrontWhateverTheRoomLeftForIt) {
+    const FinalisePlan plan{{whole(sample_ts())}, out_, {}, {}};
+    std::optional<Summary> before;
+    for (const std::uint64_t room : {0, 100, 200'000}) {
+        const auto raw = write_mp4_here(plan, {}, room);
+        ASSERT_TRUE(raw) << raw.error().text();
+        const auto made = summarise_here(out_);
+        ASSERT_TRUE(made) << made.error().text();
+        const auto same = same_content(before ? *before : *raw, *made);
+        EXPECT_TRUE(same) << same.error().text();
+        const auto bytes = bytes_of(out_);
+        EXPECT_LT(bytes.find("moov"), bytes.find("mdat")) << room;
+        EXPECT_EQ(shell("ffmpeg -v error -nostdin -i " + out_ + " -f null -"), "");
+        before = *raw;
+        fs::remove(out_);
+    }
 }
 
 TEST_F(Remux, MetadataIsWritten) {

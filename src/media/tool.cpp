@@ -73,7 +73,7 @@ Error death(const ChildExit& exit) {
         case SIGXCPU:
             return Error{Errc::timed_out, "the media tool used up its CPU time on this input"};
         case SIGKILL:
-            return Error{Errc::no_space, "the media tool was killed, perhaps for want of memory"};
+            return Error{Errc::internal, "the media tool was killed, perhaps for want of memory"};
         default:
             return Error{Errc::internal, fmt::format("the media tool ended without an outcome ({})", exit.text())};
     }

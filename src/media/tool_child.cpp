@@ -105,7 +105,7 @@ int tool_main() {
     try {
         outcome = run_plan();
     } catch (const std::bad_alloc&) {
-        outcome = Error{Errc::no_space, "the media tool reached its memory limit"};
+        outcome = Error{Errc::bad_input, "wants more memory than the media tool may have"};
     } catch (const std::exception& e) {
         outcome = Error{Errc::internal, e.what()};
     }

@@ -154,7 +154,7 @@ TEST_P(ToolDeath, IsAClearError) {
 INSTANTIATE_TEST_SUITE_P(
     Cases, ToolDeath,
     testing::Values(DeathCase{"Crash", "read plan; kill -SEGV $$", Errc::bad_input, "gave up on this input"},
-                    DeathCase{"Killed", "read plan; kill -KILL $$", Errc::no_space, "killed"},
+                    DeathCase{"Killed", "read plan; kill -KILL $$", Errc::internal, "killed"},
                     DeathCase{"CpuTime", "read plan; kill -XCPU $$", Errc::timed_out, "CPU time"},
                     DeathCase{"NoOutcome", "read plan; exit 3", Errc::internal, "exit status 3"},
                     DeathCase{"NeverReads", "exit 4", Errc::internal, "exit status 4"},
