@@ -169,7 +169,8 @@ void FanOut::news() {
 
 Task<void> FanOut::pace() {
     while (!tasks_.stopping().asked()) {
-        if (!co_await paced_.wait()) continue;
+        const bool rung = co_await paced_.wait();
+        if (!rung) continue;
         (void)co_await shard_.clock().sleep_for(settings_.batch);
         waiting_ = false;
         flush();

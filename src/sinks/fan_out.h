@@ -57,9 +57,9 @@ private:
     std::vector<ViewerPtr> group_;    ///< all at the leader's place
     std::unique_ptr<Reader> leader_;  ///< while the group has viewers
     std::vector<Bytes> batch_;
-    std::vector<ViewerPtr> fallen_;   ///< left the group in this write
-    bool last_ = false;     ///< the batch holds the End
-    bool waiting_ = false;  ///< pace() will flush soon
+    std::vector<ViewerPtr> fallen_;  ///< left the group in this write
+    bool last_ = false;              ///< the batch holds the End
+    bool waiting_ = false;           ///< pace() will flush soon
     std::atomic<std::size_t> viewers_{0};
     std::atomic<std::uint64_t> bytes_{0}, blocked_{0}, skips_{0};
     Bell paced_;

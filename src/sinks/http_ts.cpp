@@ -60,7 +60,9 @@ private:
     };
 
     static Task<void> close(Slot& slot) {
-        if (slot.out) co_await slot.out->stop();
+        FanOut* const out = slot.out.get();
+        if (!out) co_return;
+        co_await out->stop();
     }
 
     Task<void> serve(Exchange& exchange) {
@@ -73,8 +75,10 @@ private:
         auto connection = exchange.take();
         auto& slot = *slots_[connection->shard().index()];
         if (!slot.out) ask_for_fan_out(slot);
-        while (!slot.out && !slot.closed)
-            if (!co_await slot.made.wait()) co_return;
+        while (!slot.out && !slot.closed) {
+            const bool rung = co_await slot.made.wait();
+            if (!rung) co_return;
+        }
         if (!slot.closed) slot.out->add(std::move(connection));
     }
 
