@@ -86,7 +86,7 @@ struct Rig {
         EXPECT_FALSE(loaded->scan.damage) << loaded->scan.damage->text();
         return std::move(loaded->book);
     }
-    Verdict verify(std::string name = "N.weir.jsonl") { return verify_blocking(fs, dir / name); }
+    Verdict verify(std::string name = "N.weir.jsonl") { return verify_blocking(real_file_system(), dir / name); }
     std::string raw(std::uint32_t f) const { return weir::test::read_file(dir / fmt::format("N.{}.ts", f)); }
     /// What the journal says is there, in order, is byte for byte what was handed out. Returns the whole units.
     std::vector<std::uint64_t> check_bytes() {
