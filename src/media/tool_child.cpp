@@ -59,7 +59,7 @@ void limit_by_work(const ToolPlan& plan) {
     } else if (const auto* summarise = std::get_if<SummarisePlan>(&plan)) {
         struct stat about {};
         if (::stat(summarise->path.c_str(), &about) == 0) bytes = static_cast<std::uint64_t>(about.st_size);
-        limit(RLIMIT_FSIZE, 0);
+        limit(RLIMIT_FSIZE, 4u << 20);  // its outcome may go to a file when run by hand
     } else {
         return;
     }
