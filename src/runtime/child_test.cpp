@@ -20,7 +20,9 @@ struct Outcome {
     bool ended = false;
 };
 
-std::string text_of(Result<std::string> r) { return r ? std::move(*r) : "failed: " + r.error().text(); }
+std::string text_of(Result<std::string> r) {
+    return r ? std::move(*r) : "failed: " + r.error().text();
+}
 
 Task<void> collect(std::string& into, Child& child) {
     into = text_of(co_await child.read_all(1u << 20));
@@ -216,7 +218,7 @@ Task<void> kill_group(const char* script, Millis grace, Outcome& outcome, std::s
     grandchild = text_of(co_await child->read_line(100));
     outcome.exit = co_await child->kill(grace);
     outcome.out = text_of(co_await child->read_all(1000));  // ends only when the grandchild is gone too
-    child->signal(SIGTERM);                                             // harmless by now
+    child->signal(SIGTERM);                                 // harmless by now
     outcome.ended = true;
 }
 

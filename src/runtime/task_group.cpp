@@ -1,8 +1,6 @@
 #include "runtime/task_group.h"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/error.hpp>
-#include <boost/system/system_error.hpp>
 #include <list>
 
 #include "base/error.h"
@@ -13,10 +11,17 @@ namespace weir {
 
 namespace {
 
-Task<void> guarded(Task<void> body) {
+/// One running coroutine; held by the group, by the coroutine and by its completion.
+struct Running {
+    asio::cancellation_signal signal;
+    bool begun = false;
+};
+
+Task<void> guarded(Task<void> body, std::shared_ptr<Running> task, const Stop& stop) {
     co_await asio::this_coro::throw_if_cancelled(
         false);  // a task learns of a stop from results, and can still clean up
-    co_await std::move(body);
+    task->begun = true;
+    if (!stop.asked()) co_await std::move(body);
 }
 
 }  // namespace
@@ -24,8 +29,7 @@ Task<void> guarded(Task<void> body) {
 struct TaskGroup::State {
     explicit State(asio::any_io_executor executor) : ex(std::move(executor)), idle(detail::never_timer(ex)) {}
 
-    void ended(std::list<std::shared_ptr<asio::cancellation_signal>>::iterator task, const char* name,
-               std::exception_ptr why) {
+    void ended(std::list<std::shared_ptr<Running>>::iterator task, const char* name, std::exception_ptr why) {
         if (why) complain(name, std::move(why));
         tasks.erase(task);
         if (tasks.empty()) idle.cancel();
@@ -34,10 +38,6 @@ struct TaskGroup::State {
     void complain(const char* name, std::exception_ptr why) const {
         try {
             std::rethrow_exception(std::move(why));
-        } catch (const boost::system::system_error& e) {
-            // A task that was stopped before its first step is ended by Asio with this.
-            if (stop.asked() && e.code() == asio::error::operation_aborted) return;
-            WEIR_LOG(error, "a task ended by an exception; please report this", {"task", name}, {"error", e.what()});
         } catch (const std::exception& e) {
             WEIR_LOG(error, "a task ended by an exception; please report this", {"task", name}, {"error", e.what()});
         } catch (...) {
@@ -48,13 +48,16 @@ struct TaskGroup::State {
     void ask_stop(std::string reason) {
         stop.ask(std::move(reason));
         const auto running = tasks;  // a task may end inside emit
-        for (const auto& task : running) task->emit(asio::cancellation_type::all);
+        for (const auto& task : running) {
+            // Before its first step Asio's own entry would throw, past the completion; guarded() looks at the stop.
+            if (task->begun) task->signal.emit(asio::cancellation_type::all);
+        }
     }
 
     asio::any_io_executor ex;
     asio::steady_timer idle;  ///< never fires; cancelled to wake stop() and join()
     Stop stop;
-    std::list<std::shared_ptr<asio::cancellation_signal>> tasks;
+    std::list<std::shared_ptr<Running>> tasks;
 };
 
 TaskGroup::TaskGroup(asio::any_io_executor ex) : state_(std::make_unique<State>(std::move(ex))) {}
@@ -72,12 +75,13 @@ std::size_t TaskGroup::size() const noexcept {
 
 void TaskGroup::spawn(Task<void> body, const char* name) {
     if (state_->stop.asked()) return;
-    const auto task = state_->tasks.emplace(state_->tasks.end(), std::make_shared<asio::cancellation_signal>());
-    // The signal is held by the handler too: the body may end inside emit, which must not destroy what emits.
-    auto done = [state = state_.get(), task, signal = *task, name](std::exception_ptr why) {
-        state->ended(task, name, std::move(why));
+    const auto place = state_->tasks.emplace(state_->tasks.end(), std::make_shared<Running>());
+    // The completion holds the signal too: the body may end inside emit, which must not destroy what emits.
+    auto done = [state = state_.get(), place, task = *place, name](std::exception_ptr why) {
+        state->ended(place, name, std::move(why));
     };
-    asio::co_spawn(state_->ex, guarded(std::move(body)), detail::Cancellable{(*task)->slot(), std::move(done)});
+    asio::co_spawn(state_->ex, guarded(std::move(body), *place, state_->stop),
+                   detail::Cancellable{(*place)->signal.slot(), std::move(done)});
 }
 
 void TaskGroup::ask_stop(std::string reason) {

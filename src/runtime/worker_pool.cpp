@@ -78,6 +78,7 @@ WorkerPool::~WorkerPool() {
         dropped.swap(state_->jobs);
     }
     state_->more.notify_all();
+    dropped.clear();  // tells their waiters, who need not wait for the jobs that still run
     for (auto& thread : state_->threads) thread.join();
 }
 
