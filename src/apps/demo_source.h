@@ -12,6 +12,14 @@
 
 namespace weir::apps {
 
+/// 64 s: a whole number of pictures and of AAC frames at 48 kHz, as every multiple of 8 s, so that not even sound has a
+/// seam.
+[[nodiscard]] inline media::PatternPlan default_pattern() {
+    media::PatternPlan plan;
+    plan.seconds = 64;
+    return plan;
+}
+
 struct DemoSourceOptions {
     std::string address = "127.0.0.1";
     std::uint16_t port = 0;                    ///< 0: any free one
@@ -20,7 +28,7 @@ struct DemoSourceOptions {
     Micros duration{0};                        ///< after so much media the live ends with ENDLIST; 0: never
     std::vector<Fault> faults = {};
     Path cache_folder;  ///< the encoded pattern is kept here
-    media::PatternPlan pattern = {};
+    media::PatternPlan pattern = default_pattern();
     /// The file to loop instead of the pattern, and the time to go by instead of the shard's: for tests.
     Bytes file = {};
     Clock* clock = nullptr;

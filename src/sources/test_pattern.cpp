@@ -48,6 +48,11 @@ TestPattern::~TestPattern() = default;
 Result<std::unique_ptr<TestPattern>> TestPattern::create(Clock& clock, Bytes file, Settings settings) {
     auto map = ts::map_loop(file.view());
     if (!map) return within("test pattern", map.error());
+    if (auto trimmed = ts::trim_loop(file.view(), map->period); trimmed.size() != file.size()) {
+        file = Bytes::copy_of(std::span<const std::byte>(trimmed));
+        map = ts::map_loop(file.view());
+        if (!map) return within("test pattern", map.error());
+    }
     auto state = std::make_unique<State>(State{clock, std::move(file), settings, std::move(*map)});
     state->divide();
     return std::unique_ptr<TestPattern>(new TestPattern(std::move(state)));

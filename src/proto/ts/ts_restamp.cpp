@@ -111,6 +111,32 @@ Result<LoopMap> map_loop(std::span<const std::byte> file) {
     return mapper.finish();
 }
 
+std::vector<std::byte> trim_loop(std::span<const std::byte> file, std::int64_t period) {
+    struct TrackState {
+        std::optional<std::int64_t> first, last;
+        bool beyond = false;
+    };
+    std::unordered_map<std::uint16_t, TrackState> tracks;
+    std::vector<std::byte> out;
+    out.reserve(file.size());
+    for (std::size_t at = 0; at + packet_size <= file.size(); at += packet_size) {
+        const Packet packet(file.data() + at);
+        auto& track = tracks[packet.pid()];
+        if (packet.starts_unit()) {
+            const auto head = read_pes_head(packet.payload());
+            if (const auto time = head ? head->decode_time() : std::nullopt) {
+                track.last = unroll(track.last, *time);
+                if (!track.first) track.first = track.last;
+                track.beyond = *track.last - *track.first >= period;
+            }
+        }
+        if (track.beyond) continue;
+        const auto whole = file.subspan(at, packet_size);
+        out.insert(out.end(), whole.begin(), whole.end());
+    }
+    return out;
+}
+
 Result<> Restamper::restamp_packet(std::uint8_t* p) {
     const auto pid = static_cast<std::uint16_t>((p[1] & 0x1f) << 8 | p[2]);
     if (pid == null_pid) return {};

@@ -25,6 +25,11 @@ struct LoopMap {
 /// errors  bad_input: packets out of step, no program map, fewer than two pictures, times that do not rise
 [[nodiscard]] Result<LoopMap> map_loop(std::span<const std::byte> file);
 
+/// The file without what has no place in a loop of `period`: whole PES packets that begin that long or longer after the
+/// first one of their track. An encoder's last sound frames reach beyond the last picture, and would overlap the first
+/// ones of the next run.
+[[nodiscard]] std::vector<std::byte> trim_loop(std::span<const std::byte> file, std::int64_t period);
+
 /// Moves the clocks of a transport stream and renumbers its packets, so that a file played again goes on where its last
 /// run ended: no break in PTS, DTS, PCR and the continuity counters.
 ///

@@ -115,6 +115,24 @@ TEST(LoopMap, FindsPicturesTheirTablesAndThePeriod) {
     EXPECT_EQ(map->period, 12'000);
 }
 
+TEST(LoopMap, SoundThatWouldOverlapTheNextRunIsTrimmed) {
+    std::vector<RawPacket> packets{pat(), pmt()};
+    for (std::uint64_t i = 0; i < 4; ++i) packets.push_back(packet({.pts = 90'000 + i * 3000}));
+    // 12000 ticks of picture; sound begins before it and ends after it.
+    for (std::uint64_t i = 0; i < 9; ++i) {
+        packets.push_back(packet({.pid = audio, .pts = 88'080 + i * 1920}));
+        packets.push_back(packet({.pid = audio, .start = false}));
+    }
+    const auto file = file_of(packets);
+    const auto map = map_loop(file);
+    ASSERT_TRUE(map.has_value());
+    const auto trimmed = trim_loop(file, map->period);
+    // 0, 1920, …, 11520 stay; 13440 and 15360 go, with the packets that go on with them.
+    EXPECT_EQ(trimmed.size(), file.size() - std::size_t{4} * 188);
+    EXPECT_EQ(trim_loop(trimmed, map->period), trimmed);
+    EXPECT_EQ(map_loop(trimmed)->period, map->period);
+}
+
 TEST(LoopMap, RefusesFilesThatCannotBeLooped) {
     EXPECT_FALSE(map_loop({}).has_value());
     EXPECT_FALSE(map_loop(file_of({pat(), pmt()})).has_value());
