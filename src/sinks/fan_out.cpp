@@ -167,11 +167,18 @@ void FanOut::news() {
     if (!std::exchange(waiting_, true)) paced_.notify();
 }
 
+/// Each write costs the same whatever its size, so that a crowd is worth a longer wait.
+Micros FanOut::patience() const {
+    constexpr std::size_t crowd = 50;
+    const Micros grown = Micros(settings_.batch) * std::max(group_.size(), crowd) / crowd;
+    return std::min(grown, std::max<Micros>(settings_.batch, settings_.batch_most));
+}
+
 Task<void> FanOut::pace() {
     while (!tasks_.stopping().asked()) {
         const bool rung = co_await paced_.wait();
         if (!rung) continue;
-        (void)co_await shard_.clock().sleep_for(settings_.batch);
+        (void)co_await shard_.clock().sleep_for(patience());
         waiting_ = false;
         flush();
     }
@@ -207,6 +214,8 @@ void FanOut::write_to_all() {
         leave(*viewer);
     }
     bytes_.fetch_add(sent, std::memory_order_relaxed);
+    // Only now: a task may begin at once, and come back here.
+    for (auto& viewer : std::exchange(fallen_, {})) tasks_.spawn(feed(std::move(viewer)), "http-ts feed");
 }
 
 /// The rest of this batch and all that follows is its own business now.

@@ -47,6 +47,7 @@ private:
     void leave(Viewer& viewer);
     void news();
     void flush();
+    [[nodiscard]] Micros patience() const;
     void write_to_all();
     void fall_behind(const ViewerPtr& viewer, std::size_t wrote);
 

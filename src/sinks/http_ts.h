@@ -20,7 +20,8 @@ public:
     struct Settings {
         Policy policy;
         Millis batch{5};                      ///< small chunks wait this long for more to share a write; 0: never
-        std::size_t batch_bytes = 48u << 10;  ///< and no longer than until there is so much
+        Millis batch_most{10};                ///< the wait grows with the viewers of a shard, from 50 on, up to this
+        std::size_t batch_bytes = 48u << 10;  ///< and it ends when there is so much
         std::size_t batch_from_viewers = 8;   ///< with fewer on a shard, writes cost little and nothing waits
     };
     struct Stats {
