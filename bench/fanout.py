@@ -32,6 +32,11 @@ def rss_mb(pid):
     return 0.0
 
 
+def batch_ms(viewers):
+    """What weir waits for more to share a write (HttpTs::Settings), for the floor to do the same."""
+    return 0 if viewers < 8 else min(max(5, viewers // 10), 10)
+
+
 class Server:
     def __init__(self, argv):
         self.process = subprocess.Popen([str(a) for a in argv], stdout=subprocess.PIPE, text=True)
@@ -81,7 +86,7 @@ def compare(bins, args, problems):
             rows = []
             for _ in range(args.rounds):
                 weir = measure(bins, [bins / "fanout_server", "--chunk", chunk], viewers, args.seconds)
-                floor = measure(bins, [bins / "fanout_floor", "--chunk", chunk, "--batch-ms", args.batch_ms], viewers, args.seconds)
+                floor = measure(bins, [bins / "fanout_floor", "--chunk", chunk, "--batch-ms", batch_ms(viewers)], viewers, args.seconds)
                 complain(f"weir {viewers} x {chunk}", weir, problems)
                 rows.append((weir, floor))
             each = measure(bins, [bins / "fanout_floor", "--chunk", chunk], viewers, args.seconds)
@@ -119,9 +124,8 @@ def main():
     parser.add_argument("--bin-dir", type=Path, required=True)
     parser.add_argument("--viewers", type=int, nargs="*", default=[1, 50, 200, 500])
     parser.add_argument("--chunks", type=int, nargs="*", default=[1316, 65536])
-    parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--rounds", type=int, default=1, help="weir and floor in turn, so often; the median ratio counts")
-    parser.add_argument("--batch-ms", type=int, default=5, help="of the floor; weir's own is 5")
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--rounds", type=int, default=3, help="weir and floor in turn, so often; the median ratio counts")
     parser.add_argument("--only", choices=["compare", "wedged", "shards"])
     args = parser.parse_args()
     problems = []
