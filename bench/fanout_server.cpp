@@ -43,7 +43,7 @@ public:
             chunk.epoch = 1;
             chunk.dts = at;
             chunk.rap = at >= next_rap;
-            if (chunk.rap) next_rap += std::chrono::seconds(1);
+            if (chunk.rap) next_rap += std::chrono::milliseconds(100);  // who joins begins close to now
             chunk.bytes = buffer.all();
             items.emplace_back(std::move(chunk));
             if (auto taken = co_await sink.accept(items); !taken) co_return std::move(taken.error());
