@@ -27,6 +27,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # g++ 12 inlines one coroutine's frame allocation into another and then takes Asio's aligned new for a plain one.
   target_compile_options(weir_flags INTERFACE -Wno-mismatched-new-delete)
 endif()
+if(CMAKE_UNITY_BUILD)
+  # Several sources are one: an anonymous namespace then is no longer one file's own, which is all this warning says.
+  target_compile_options(weir_flags INTERFACE -Wno-subobject-linkage)
+endif()
 if(WEIR_WERROR)
   target_compile_options(weir_flags INTERFACE -Werror)
 endif()

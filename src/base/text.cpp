@@ -94,4 +94,17 @@ std::string valid_utf8(std::string_view text) {
     return out;
 }
 
+std::string ascii_lowered(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) c = ascii_lower(c);
+    return out;
+}
+
+std::string_view stripped(std::string_view text) noexcept {
+    constexpr std::string_view blank = " \t\r\n";
+    const auto first = text.find_first_not_of(blank);
+    if (first == std::string_view::npos) return {};
+    return text.substr(first, text.find_last_not_of(blank) - first + 1);
+}
+
 }  // namespace weir

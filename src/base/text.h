@@ -21,4 +21,13 @@ void append_json(std::string& out, std::string_view text);
 /// `text` with every byte that is not part of well-formed UTF-8 replaced by U+FFFD.
 [[nodiscard]] std::string valid_utf8(std::string_view text);
 
+/// ASCII only: for the names of protocols, hosts and headers, whatever the locale.
+[[nodiscard]] constexpr char ascii_lower(char c) noexcept {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+[[nodiscard]] std::string ascii_lowered(std::string_view text);
+
+/// Without spaces, tabs and line ends at both ends.
+[[nodiscard]] std::string_view stripped(std::string_view text) noexcept;
+
 }  // namespace weir

@@ -9,28 +9,13 @@
 #include <chrono>
 
 #include "base/log.h"
+#include "base/text.h"
 
 namespace weir {
 namespace {
 
 constexpr std::size_t max_cookie = 4096, max_attribute = 1024, max_per_domain = 300, max_cookies = 6000;
 constexpr std::size_t max_header = 64u << 10, max_file = 16u << 20;
-
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-std::string lowered(std::string_view text) {
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), lower);
-    return out;
-}
-
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
 
 bool has_controls(std::string_view text) {
     return std::any_of(text.begin(), text.end(),
@@ -118,7 +103,7 @@ void take_date_token(std::string_view token, DateParts& parts) {
         return;
     }
     if (!parts.month && token.size() >= 3) {
-        const auto found = std::find(months.begin(), months.end(), lowered(token.substr(0, 3)));
+        const auto found = std::find(months.begin(), months.end(), ascii_lowered(token.substr(0, 3)));
         if (found != months.end()) {
             parts.month = static_cast<int>(found - months.begin()) + 1;
             return;
@@ -176,8 +161,8 @@ Attributes read_attributes(std::string_view text, WallTime now) {
         const auto part = text.substr(0, end);
         text.remove_prefix(std::min(end + 1, text.size()));
         const auto equals = part.find('=');
-        const auto name = lowered(trimmed(part.substr(0, equals)));
-        const auto value = equals == part.npos ? std::string_view() : trimmed(part.substr(equals + 1));
+        const auto name = ascii_lowered(stripped(part.substr(0, equals)));
+        const auto value = equals == part.npos ? std::string_view() : stripped(part.substr(equals + 1));
         if (value.size() > max_attribute) continue;
         if (name == "expires") {
             if (auto when = cookie_date(value)) out.expires = when;
@@ -205,7 +190,7 @@ bool is_secure(const Url& url) {
 
 /// RFC 6265bis: names that promise how the cookie was set.
 bool keeps_its_promise(const Cookie& cookie, const Attributes& given, const Url& from) {
-    const auto name = lowered(cookie.name);
+    const auto name = ascii_lowered(cookie.name);
     if (name.starts_with("__secure-") && !(cookie.secure && is_secure(from))) return false;
     if (!name.starts_with("__host-")) return true;
     return cookie.secure && is_secure(from) && !given.domain && given.path == "/";
@@ -224,7 +209,7 @@ std::vector<std::string_view> fields_of(std::string_view line) {
         return out;
     }
     while (true) {
-        line = trimmed(line);
+        line = stripped(line);
         if (line.empty()) return out;
         const auto end = out.size() == 6 ? line.size() : std::min(line.find(' '), line.size());
         out.push_back(line.substr(0, end));
@@ -248,21 +233,22 @@ Result<std::optional<Cookie>> CookieJar::read_line(std::string_view line, WallTi
         cookie.http_only = true;
         line.remove_prefix(http_only.size());
     }
-    if (trimmed(line).empty() || line.starts_with('#')) return std::optional<Cookie>{};
+    if (stripped(line).empty() || line.starts_with('#')) return std::optional<Cookie>{};
     const auto fields = fields_of(line);
     const bool no_value = fields.size() == 6 && line.find('\t') != line.npos;  // an editor cut the last tab
     if (fields.size() < 7 && !no_value)
         return Error{Errc::bad_input,
                      fmt::format("{} fields where 7 are expected (domain, flag, path, secure, expiry, name, value)",
                                  fields.size())};
-    const auto domain = trimmed(fields[0]);
+    const auto domain = stripped(fields[0]);
     cookie.domain = canonical(domain);
     if (cookie.domain.empty()) return Error{Errc::bad_input, "the first field is not a domain"};
-    cookie.host_only = is_address(cookie.domain) || (!domain.starts_with('.') && lowered(trimmed(fields[1])) != "true");
+    cookie.host_only =
+        is_address(cookie.domain) || (!domain.starts_with('.') && ascii_lowered(stripped(fields[1])) != "true");
     if (!cookie.host_only && is_public_suffix(cookie.domain)) cookie.host_only = true;
     cookie.path = fields[2].starts_with('/') ? std::string(fields[2]) : "/";
-    cookie.secure = lowered(trimmed(fields[3])) == "true";
-    if (const auto expiry = leading_number<std::int64_t>(trimmed(fields[4])).value_or(0); expiry > 0) {
+    cookie.secure = ascii_lowered(stripped(fields[3])) == "true";
+    if (const auto expiry = leading_number<std::int64_t>(stripped(fields[4])).value_or(0); expiry > 0) {
         const auto most =
             std::chrono::time_point_cast<std::chrono::seconds>(WallTime::max()).time_since_epoch().count();
         cookie.expires = WallTime(std::chrono::seconds(std::min<std::int64_t>(expiry, most)));
@@ -359,8 +345,8 @@ void CookieJar::store(const Url& from, std::string_view set_cookie, WallTime now
     const auto equals = pair.find('=');
     if (equals == pair.npos) return;
     Cookie cookie;
-    cookie.name = trimmed(pair.substr(0, equals));
-    cookie.value = trimmed(pair.substr(equals + 1));
+    cookie.name = stripped(pair.substr(0, equals));
+    cookie.value = stripped(pair.substr(equals + 1));
     if (cookie.name.empty() || cookie.name.size() + cookie.value.size() > max_cookie) return;
     const auto given = read_attributes(set_cookie.substr(std::min(pair.size() + 1, set_cookie.size())), now);
     cookie.domain = from.host;

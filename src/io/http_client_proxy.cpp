@@ -9,25 +9,20 @@
 #include <cstdlib>
 #include <span>
 
+#include "base/text.h"
+
 namespace weir {
 namespace {
 
-std::string lowered(std::string_view text) {
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return out;
-}
-
 std::string either(const std::function<std::string(const char*)>& env, const char* upper) {
     auto value = env(upper);
-    return value.empty() ? env(lowered(upper).c_str()) : value;
+    return value.empty() ? env(ascii_lowered(upper).c_str()) : value;
 }
 
 Result<std::optional<Proxy>> parse_proxy(std::string_view text, const char* variable) {
     if (text.empty()) return std::optional<Proxy>{};
     const auto mark = text.find("://");
-    const std::string scheme = mark == text.npos ? "http" : lowered(text.substr(0, mark));
+    const std::string scheme = mark == text.npos ? "http" : ascii_lowered(text.substr(0, mark));
     const auto rest = mark == text.npos ? text : text.substr(mark + 3);
     Proxy proxy;
     std::uint16_t standard = 1080;
@@ -111,7 +106,7 @@ Result<ProxyRules> ProxyRules::from(const std::function<std::string(const char*)
     if (!https) return https.error();
     rules.http_ = std::move(*http);
     rules.https_ = std::move(*https);
-    const auto list = lowered(either(env, "NO_PROXY"));
+    const auto list = ascii_lowered(either(env, "NO_PROXY"));
     for (std::size_t at = 0; at < list.size();) {
         const auto end = std::min(list.find_first_of(", \t", at), list.size());
         if (end > at) rules.exceptions_.push_back(list.substr(at, end - at));

@@ -9,6 +9,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <charconv>
 
+#include "base/text.h"
 #include "runtime/clock.h"
 
 namespace weir::http_detail {
@@ -17,20 +18,6 @@ namespace {
 constexpr std::size_t max_head_bytes = 64u << 10, max_head_fields = 200;
 constexpr std::size_t piece_bytes = 64u << 10, max_held = 256u << 10, resume_held = 128u << 10;
 constexpr std::uint64_t worth_skipping = 64u << 10;
-
-std::string lowered(std::string_view text) {
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return out;
-}
-
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r' || text.back() == '\n'))
-        text.remove_suffix(1);
-    return text;
-}
 
 template <class T>
 std::optional<T> number(std::string_view text) {
@@ -160,7 +147,7 @@ void Transfer::build_headers() {
     };
     bool typed = false;
     for (const auto& [name, value] : hop_.headers) {
-        typed = typed || lowered(name) == "content-type";
+        typed = typed || ascii_lowered(name) == "content-type";
         add(value.empty() ? name + ";" : fmt::format("{}: {}", name, value));
     }
     add("Expect:");  // no waiting for a 100 that seldom comes
@@ -198,7 +185,7 @@ bool Transfer::take_header_line(std::string_view line) {
         head_.status = number<int>(line.substr(std::min(space, line.size() - 1) + 1).substr(0, 3)).value_or(0);
         return true;
     }
-    const auto text = trimmed(line);
+    const auto text = stripped(line);
     if (text.empty()) return end_of_head();
     if ((line[0] == ' ' || line[0] == '\t') && !head_.headers.empty()) {  // folded, RFC 7230 3.2.4
         head_.headers.back().second += fmt::format(" {}", text);
@@ -209,7 +196,8 @@ bool Transfer::take_header_line(std::string_view line) {
     if (head_.headers.size() >= max_head_fields)
         return refuse(
             {Errc::bad_input, fmt::format("{} sent more than {} header fields", hop_.url.host, max_head_fields)});
-    head_.headers.emplace_back(lowered(trimmed(text.substr(0, colon))), std::string(trimmed(text.substr(colon + 1))));
+    head_.headers.emplace_back(ascii_lowered(stripped(text.substr(0, colon))),
+                               std::string(stripped(text.substr(colon + 1))));
     return true;
 }
 
@@ -218,7 +206,7 @@ bool Transfer::end_of_head() {
     head_done_ = true;
     ring();
     const auto* coding = head_.find("content-encoding");
-    const bool coded = coding && lowered(*coding) != "identity" && !hop_.media && !hop_.range;
+    const bool coded = coding && ascii_lowered(*coding) != "identity" && !hop_.media && !hop_.range;
     if (const auto* length = head_.find("content-length"); length && !coded)
         head_.content_length = number<std::uint64_t>(*length);
     const bool has_body = hop_.method != "HEAD" && head_.status != 304 && head_.status != 204;

@@ -303,8 +303,8 @@ TEST(HttpServer, StreamsInChunksAndUntilCloseForHttp10) {
     with_server(
         {}, [&](auto& s) { s.route("GET", "/two", two); },
         [](HttpServer& server, Shards& shards) -> Task<void> {
-            const auto chunked = co_await talk(shards, server, request("GET /two"));
-            EXPECT_TRUE(chunked.ends_with("\r\n\r\n6\r\nfirst \r\n6\r\nsecond\r\n0\r\n\r\n")) << chunked;
+            const auto answer = co_await talk(shards, server, request("GET /two"));
+            EXPECT_TRUE(answer.ends_with("\r\n\r\n6\r\nfirst \r\n6\r\nsecond\r\n0\r\n\r\n")) << answer;
             const auto plain = co_await talk(shards, server, "GET /two HTTP/1.0\r\n\r\n");
             EXPECT_EQ(plain.find("Transfer-Encoding"), std::string::npos);
             EXPECT_TRUE(plain.ends_with("\r\n\r\nfirst second")) << plain;

@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <vector>
 
+#include "base/text.h"
+
 namespace weir {
 namespace {
 
@@ -19,19 +21,9 @@ bool is_alpha(char c) {
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-std::string lowered(std::string_view text) {
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), lower);
-    return out;
-}
-
 int hex_value(char c) {
     if (is_digit(c)) return c - '0';
-    const char l = lower(c);
+    const char l = ascii_lower(c);
     return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
 
@@ -239,7 +231,7 @@ Result<std::string> to_ascii(std::string_view host) {
             out += text.substr(at, end - at);
         at = end + 1;
     }
-    return lowered(out);
+    return ascii_lowered(out);
 }
 
 Result<std::string> ipv6_host(std::string_view inside) {
@@ -265,7 +257,7 @@ Result<std::string> ipv4_or_name(std::string host) {
 
 Result<std::string> normal_host(std::string_view given) {
     if (given.empty()) return bad("url without a host");
-    std::string host = lowered(given);
+    std::string host = ascii_lowered(given);
     if (std::any_of(host.begin(), host.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; })) {
         auto ascii = to_ascii(host);
         if (!ascii) return ascii.error();
@@ -331,7 +323,7 @@ Result<> take_authority(std::string_view authority, Url& url) {
 
 Result<Url> absolute(const Parts& parts) {
     Url url;
-    url.scheme = lowered(parts.scheme);
+    url.scheme = ascii_lowered(parts.scheme);
     if (!parts.has_authority) return bad(fmt::format("url without '//' after '{}:'", url.scheme));
     if (auto r = take_authority(parts.authority, url); !r) return r.error();
     url.path = without_dots(parts.path.empty() ? "/" : encoded(parts.path));
@@ -342,9 +334,9 @@ Result<Url> absolute(const Parts& parts) {
 /// A scheme that is not ours: kept just well enough for the guard to refuse it by name.
 Url foreign(const Parts& parts) {
     Url url;
-    url.scheme = lowered(parts.scheme);
+    url.scheme = ascii_lowered(parts.scheme);
     const auto at = parts.authority.rfind('@');
-    url.host = lowered(at == parts.authority.npos ? parts.authority : parts.authority.substr(at + 1));
+    url.host = ascii_lowered(at == parts.authority.npos ? parts.authority : parts.authority.substr(at + 1));
     url.path = encoded(parts.path);
     url.query = encoded(parts.query);
     return url;
@@ -376,7 +368,7 @@ Result<Url> parse_url(std::string_view text) {
     if (auto r = check_characters(text); !r) return r.error();
     const auto parts = split(text);
     if (parts.scheme.empty()) return bad("url without a scheme such as https://");
-    const auto scheme = lowered(parts.scheme);
+    const auto scheme = ascii_lowered(parts.scheme);
     if (default_port(scheme) == 0) return bad(fmt::format("url scheme '{}' is not http, https, ws or wss", scheme));
     return absolute(parts);
 }
@@ -385,7 +377,7 @@ Result<Url> resolve_url(const Url& base, std::string_view reference) {
     if (auto r = check_characters(reference); !r) return r.error();
     const auto parts = split(reference);
     if (!parts.scheme.empty()) {
-        if (default_port(lowered(parts.scheme)) == 0) return foreign(parts);
+        if (default_port(ascii_lowered(parts.scheme)) == 0) return foreign(parts);
         return absolute(parts);
     }
     Url url = base;

@@ -5,7 +5,7 @@
 namespace weir {
 namespace {
 
-Url url_of(std::string_view text) {
+Url guarded_url(std::string_view text) {
     return parse_url(text).value();
 }
 
@@ -42,46 +42,46 @@ INSTANTIATE_TEST_SUITE_P(
         AddressCase{"2001:4860:4860::8888", false}, AddressCase{"example.com", true}, AddressCase{"", true}));
 
 TEST(UrlGuard, RefusesEverySchemeButHttpAndHttps) {
-    const UrlGuard guard(url_of("https://site.test/"));
-    EXPECT_TRUE(guard.check(url_of("http://cdn.test/")));
-    EXPECT_TRUE(guard.check(url_of("https://cdn.test/")));
+    const UrlGuard guard(guarded_url("https://site.test/"));
+    EXPECT_TRUE(guard.check(guarded_url("http://cdn.test/")));
+    EXPECT_TRUE(guard.check(guarded_url("https://cdn.test/")));
     for (const char* reference :
          {"file:///etc/passwd", "ftp://cdn.test/x", "data:text/plain,x", "concat:a|b", "wss://cdn.test/"}) {
-        const auto refused = guard.check(resolve_url(url_of("https://site.test/"), reference).value());
+        const auto refused = guard.check(resolve_url(guarded_url("https://site.test/"), reference).value());
         ASSERT_FALSE(refused) << reference;
         EXPECT_EQ(refused.error().code, Errc::denied) << reference;
     }
 }
 
 TEST(UrlGuard, RefusesInnerAddressesAndNamesThatLeadThere) {
-    const UrlGuard guard(url_of("https://site.test/"));
-    const auto literal = guard.check(url_of("http://169.254.169.254/latest"));
+    const UrlGuard guard(guarded_url("https://site.test/"));
+    const auto literal = guard.check(guarded_url("http://169.254.169.254/latest"));
     ASSERT_FALSE(literal);
     EXPECT_EQ(literal.error().code, Errc::denied);
     EXPECT_NE(literal.error().what.find("169.254.169.254"), std::string::npos);
-    EXPECT_FALSE(guard.check(url_of("http://0x7f.1/")));
-    EXPECT_FALSE(guard.check_address(url_of("http://rebind.test/"), "127.0.0.1"));
-    EXPECT_TRUE(guard.check_address(url_of("http://cdn.test/"), "8.8.8.8"));
+    EXPECT_FALSE(guard.check(guarded_url("http://0x7f.1/")));
+    EXPECT_FALSE(guard.check_address(guarded_url("http://rebind.test/"), "127.0.0.1"));
+    EXPECT_TRUE(guard.check_address(guarded_url("http://cdn.test/"), "8.8.8.8"));
 }
 
 TEST(UrlGuard, AllowsTheUsersOwnHostWhereverItIs) {
-    const UrlGuard guard(url_of("http://camera.example/"));
-    EXPECT_TRUE(guard.check_address(url_of("http://camera.example/x"), "192.168.0.7"));
-    EXPECT_FALSE(guard.check_address(url_of("http://other.example/x"), "192.168.0.7"));
+    const UrlGuard guard(guarded_url("http://camera.example/"));
+    EXPECT_TRUE(guard.check_address(guarded_url("http://camera.example/x"), "192.168.0.7"));
+    EXPECT_FALSE(guard.check_address(guarded_url("http://other.example/x"), "192.168.0.7"));
 }
 
 TEST(UrlGuard, AUserInsideMayBeLedInside) {
     for (const char* own : {"http://192.168.0.7/", "http://nas.local/", "http://localhost:8080/", "http://[::1]/"}) {
-        const UrlGuard guard(url_of(own));
-        EXPECT_TRUE(guard.check(url_of("http://10.0.0.1/"))) << own;
+        const UrlGuard guard(guarded_url(own));
+        EXPECT_TRUE(guard.check(guarded_url("http://10.0.0.1/"))) << own;
     }
 }
 
 TEST(UrlGuard, NoCredentialsGoFromHttpsToHttp) {
-    const UrlGuard guard(url_of("https://site.test/"));
-    EXPECT_FALSE(guard.check_redirect(url_of("https://site.test/"), url_of("http://me:pw@site.test/")));
-    EXPECT_TRUE(guard.check_redirect(url_of("https://site.test/"), url_of("http://site.test/")));
-    EXPECT_TRUE(guard.check_redirect(url_of("https://site.test/"), url_of("https://me:pw@site.test/")));
+    const UrlGuard guard(guarded_url("https://site.test/"));
+    EXPECT_FALSE(guard.check_redirect(guarded_url("https://site.test/"), guarded_url("http://me:pw@site.test/")));
+    EXPECT_TRUE(guard.check_redirect(guarded_url("https://site.test/"), guarded_url("http://site.test/")));
+    EXPECT_TRUE(guard.check_redirect(guarded_url("https://site.test/"), guarded_url("https://me:pw@site.test/")));
 }
 
 }  // namespace

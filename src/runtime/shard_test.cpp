@@ -18,14 +18,14 @@ TEST(Shards, RunGivesTheValueOfMain) {
     EXPECT_EQ(shards.run([](Shards&) -> Task<int> { co_return 7; }), 7);
 }
 
-Task<int> throws(Shards&) {
+Task<int> throwing_main(Shards&) {
     throw std::runtime_error("a bug of ours");
     co_return 0;
 }
 
 TEST(Shards, AnExceptionOfMainIsRethrownAfterAllShardsEnded) {
     Shards shards(2);
-    EXPECT_THROW((void)shards.run(throws), std::runtime_error);
+    EXPECT_THROW((void)shards.run(throwing_main), std::runtime_error);
 }
 
 struct Places {
