@@ -79,6 +79,34 @@ TEST(DiskTrouble, AFullDiskAtTheEndIsListedAsSoonAsTheJournalCanBeWritten) {
     EXPECT_EQ(v.got + v.missing, 20u);
 }
 
+TEST(DiskTrouble, ABurstDoesNotUseUpTheReserve) {
+    Rig rig;
+    rig.fs.set_space({40u << 20, 1ull << 40});
+    rig.gate->check(SteadyTime(Micros{0}));
+    rig.gate->wrote(4u << 20);
+    rig.fs.set_space({31u << 20, 1ull << 40});
+    rig.gate->wrote(3u << 20);
+    EXPECT_TRUE(rig.gate->open()) << "not looked at for each write";
+    rig.gate->wrote(2u << 20);
+    EXPECT_FALSE(rig.gate->open());
+}
+
+TEST(DiskTrouble, ACloseThatFailedMayBeTriedAgain) {
+    Rig rig;
+    ASSERT_TRUE(rig.open());
+    rig.record(1, 6);
+    rig.fs.fail_at(1, Fault::enospc, true);
+    rig.record(7, 9);
+    EXPECT_FALSE(rig.keeper->close(rig.now()));
+    EXPECT_FALSE(rig.keeper->close(rig.now()));
+    rig.fs.heal();
+    ASSERT_TRUE(rig.keeper->close(rig.now()));
+    const auto v = rig.verify();
+    EXPECT_EQ(v.exit_code(), 3) << text_of(v);
+    EXPECT_EQ(v.asked, 9u);
+    EXPECT_EQ(v.missing, 3u);
+}
+
 TEST(DiskTrouble, AFailedSyncIsLossOfTheLastSecondAndANewFile) {
     Rig rig;
     ASSERT_TRUE(rig.open());

@@ -10,9 +10,13 @@ namespace {
 
 constexpr std::uint32_t max_raw_files = 100'000;
 
+/// Tables of its own at the beginning: some packets of other tables may stand before the PAT.
 bool begins_with_pat(const Bytes& bytes) {
-    return bytes.size() >= 4 && bytes.view()[0] == std::byte{0x47} &&
-           (bytes.view()[1] & std::byte{0x1f}) == std::byte{0} && bytes.view()[2] == std::byte{0};
+    const auto v = bytes.view();
+    for (std::size_t at = 0; at + 188 <= std::min<std::size_t>(v.size(), 16 * 188); at += 188)
+        if (v[at] == std::byte{0x47} && (v[at + 1] & std::byte{0x1f}) == std::byte{0} && v[at + 2] == std::byte{0})
+            return true;
+    return false;
 }
 
 std::uint64_t hash_of_init(const Init& init) {
@@ -343,6 +347,7 @@ bool Keeper::write_pending(Lane& l, bool unit_ends) {
     f.n += bytes;
     raw.size += bytes;
     stats_.bytes += bytes + header;
+    gate_->wrote(bytes);
     l.pending.clear();
     if (f.dts && !first_time_) first_time_ = f.dts;
     if (f.dts) last_time_ = std::max(last_time_, f.until);

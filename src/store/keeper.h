@@ -40,8 +40,8 @@ public:
     void take(std::span<const Item> items, Moment now);
     /// One sync round. Also the heartbeat of the gate.
     void round(Moment now);
-    /// Everything listed and synced, and the `end` line. An error: the journal could not be written; recovery will end
-    /// it.
+    /// Everything listed and synced, and the `end` line. An error: the journal could not be written; call it again, or
+    /// leave it to the next start.
     Result<> close(Moment now);
 
     struct Snapshot {
@@ -138,6 +138,7 @@ private:
     Result<> flush_journal();
     Result<> sync_journal();
     Result<> rewrite_journal();
+    Result<> let_go();
     void publish();
 
     FileSystem& fs_;
@@ -158,7 +159,7 @@ private:
     std::map<Book::UnitKey, journal::GapLine> owed_;  ///< what a crash left unlisted; the source may still bring it
     std::set<Book::UnitKey> parts_;                   ///< units of which a crash left the beginning
     End end_{EndReason::stopped, {}};
-    bool closed_ = false;
+    bool end_said_ = false;
     WallTime wall_{};
     std::string boot_;
 

@@ -149,6 +149,7 @@ Result<> Keeper::close(Moment now) {
         if (l.raw) l.raw->dead = true;
     round(now);
     if (auto r = sync_journal(); !r) return within("close recording", std::move(r.error()));
+    if (end_said_) return let_go();
     journal::EndLine end;
     end.reason = std::string(name_of(end_.reason));
     end.why = end_.why;
@@ -158,7 +159,12 @@ Result<> Keeper::close(Moment now) {
     end.bytes = stats_.bytes;
     end.t = unix_millis(now.wall);
     line(end);
+    end_said_ = true;
     if (auto r = sync_journal(); !r) return within("close recording", std::move(r.error()));
+    return let_go();
+}
+
+Result<> Keeper::let_go() {
     journal_again_.reset();
     lock_.reset();
     publish();

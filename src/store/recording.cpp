@@ -14,12 +14,18 @@ constexpr std::size_t part_bytes = 64u << 10;
 constexpr Micros part_media{500'000};
 constexpr std::size_t most_in_flight = 1u << 20;
 constexpr Micros sync_every{1'000'000};
+/// How long a full disk makes the source wait, whose window is the better buffer, before media is dropped.
+constexpr Micros patience{30'000'000};
+constexpr Micros look_again{200'000};
+constexpr int close_tries = 3;
 
 class LaneRecording final : public Recording {
 public:
-    LaneRecording(asio::any_io_executor ex, Clock& clock, FileLane& lane, std::unique_ptr<Keeper> keeper)
+    LaneRecording(asio::any_io_executor ex, Clock& clock, FileLane& lane, std::shared_ptr<SpaceGate> gate,
+                  std::unique_ptr<Keeper> keeper)
         : clock_(clock),
           lane_(lane),
+          gate_(std::move(gate)),
           strand_(lane.strand()),
           flight_(std::make_shared<Flight>(ex)),
           keeper_(std::move(keeper)),
@@ -42,6 +48,7 @@ public:
         while (flight_->bytes > most_in_flight)
             if (!co_await flight_->less.wait()) break;  // cancelled: the items are taken, the source ends
         co_await lane_.wait_for_room();
+        co_await wait_for_space();
         co_return Result<>{};
     }
 
@@ -49,7 +56,13 @@ public:
         co_await uncancellable();
         co_await tasks_.stop("recording closed");
         submit();
-        co_return co_await lane_.run(strand_, [this, at = moment()] { return keeper_->close(at); });
+        Result<> closed;
+        for (int i = 0; i < close_tries; ++i) {
+            if (i) (void)co_await clock_.sleep_for(sync_every);
+            closed = co_await lane_.run(strand_, [this, at = moment()] { return keeper_->close(at); });
+            if (closed) break;
+        }
+        co_return closed;
     }
 
     [[nodiscard]] std::optional<ResumePoint> resume_point() const override { return keeper_->snapshot().at; }
@@ -88,6 +101,17 @@ private:
         batch_dts_.reset();
     }
 
+    Task<void> wait_for_space() {
+        if (gate_->open()) closed_since_.reset();
+        while (!gate_->open()) {
+            const auto now = clock_.now();
+            if (!closed_since_) closed_since_ = now;
+            if (now - *closed_since_ >= patience) break;
+            const bool slept = co_await clock_.sleep_for(look_again);
+            if (!slept) break;
+        }
+    }
+
     Task<void> rounds() {
         while (co_await clock_.sleep_until(last_round_ + sync_every)) {
             submit();
@@ -104,6 +128,8 @@ private:
 
     Clock& clock_;
     FileLane& lane_;
+    std::shared_ptr<SpaceGate> gate_;
+    std::optional<SteadyTime> closed_since_;
     FileLane::Strand strand_;
     std::shared_ptr<Flight> flight_;
     std::unique_ptr<Keeper> keeper_;  // jobs on the strand use it: close() waits for them
@@ -118,7 +144,7 @@ private:
 using Made = Result<std::unique_ptr<Keeper>>;
 
 Task<Result<std::unique_ptr<Recording>>> start(asio::any_io_executor ex, Clock& clock, FileLane& lane,
-                                               std::function<Made()> make) {
+                                               std::shared_ptr<SpaceGate> gate, std::function<Made()> make) {
     auto strand = lane.strand();
     std::unique_ptr<Keeper> keeper;
     auto made = co_await lane.run(strand, [&]() -> Result<> {
@@ -128,7 +154,8 @@ Task<Result<std::unique_ptr<Recording>>> start(asio::any_io_executor ex, Clock& 
         return {};
     });
     if (!made) co_return made.error();
-    std::unique_ptr<Recording> recording = std::make_unique<LaneRecording>(ex, clock, lane, std::move(keeper));
+    std::unique_ptr<Recording> recording =
+        std::make_unique<LaneRecording>(ex, clock, lane, std::move(gate), std::move(keeper));
     co_return recording;
 }
 
@@ -137,14 +164,14 @@ Task<Result<std::unique_ptr<Recording>>> start(asio::any_io_executor ex, Clock& 
 Task<Result<std::unique_ptr<Recording>>> Recording::create(asio::any_io_executor ex, Clock& clock, FileLane& lane,
                                                            RecordingPlan plan) {
     auto gate = SpaceGate::of(lane, folder_of(plan.target));
-    co_return co_await start(ex, clock, lane,
+    co_return co_await start(ex, clock, lane, gate,
                              [&]() -> Made { return Keeper::create(lane.fs(), gate, plan, clock.wall()); });
 }
 
 Task<Result<std::unique_ptr<Recording>>> Recording::resume(asio::any_io_executor ex, Clock& clock, FileLane& lane,
                                                            Path journal) {
     auto gate = SpaceGate::of(lane, folder_of(journal));
-    co_return co_await start(ex, clock, lane,
+    co_return co_await start(ex, clock, lane, gate,
                              [&]() -> Made { return Keeper::resume(lane.fs(), gate, journal, clock.wall()); });
 }
 

@@ -40,17 +40,27 @@ void SpaceGate::close_locked(const std::string& why) {
              {"folder", folder_.string()}, {"free", space ? size_text(space->free) : "unknown"}, {"error", why});
 }
 
+void SpaceGate::look(const Space* space, std::uint64_t reserve) {
+    unlooked_ = 0;
+    look_after_ = reserve / 4;
+    if (space && space->free < reserve)
+        close_locked(fmt::format("{} free, {} are kept in reserve", size_text(space->free), size_text(reserve)));
+}
+
+void SpaceGate::wrote(std::uint64_t bytes) {
+    if (unlooked_.fetch_add(bytes) + bytes < look_after_ || !open()) return;
+    const std::lock_guard lock(mutex_);
+    const auto space = fs_.space(folder_);
+    look(space ? &*space : nullptr, space ? std::min(settings_.reserve, space->total / 8) : 0);
+}
+
 void SpaceGate::check(SteadyTime now) {
     const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock() || now < next_) return;
     next_ = now + settings_.check_every;
     const auto space = fs_.space(folder_);
     const auto reserve = space ? std::min(settings_.reserve, space->total / 8) : 0;
-    if (open()) {
-        if (space && space->free < reserve)
-            close_locked(fmt::format("{} free, {} are kept in reserve", size_text(space->free), size_text(reserve)));
-        return;
-    }
+    if (open()) return look(space ? &*space : nullptr, reserve);
     if (!space || space->free < reserve + reserve / 2) return;
     if (auto r = probe(); !r) return;
     open_ = true;

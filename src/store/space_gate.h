@@ -30,12 +30,15 @@ public:
     [[nodiscard]] bool open() const noexcept { return open_.load(std::memory_order_relaxed); }
     /// A write failed so. The first caller's error is the alarm.
     void close(const Error& why);
+    /// So much more was written: a burst must not use up the reserve between two checks. Blocks when it looks.
+    void wrote(std::uint64_t bytes);
     /// Looks at the free space, and while closed tries a small write; blocks. Costs nothing before `check_every` is
     /// over.
     void check(SteadyTime now);
     [[nodiscard]] int alarms() const noexcept { return alarms_.load(); }
 
 private:
+    void look(const Space* space, std::uint64_t reserve);
     void close_locked(const std::string& why);
     Result<> probe();
 
@@ -45,6 +48,7 @@ private:
     std::mutex mutex_;
     std::atomic<bool> open_{true};
     std::atomic<int> alarms_{0};
+    std::atomic<std::uint64_t> unlooked_{0}, look_after_{0};
     SteadyTime next_ = SteadyTime::min();
 };
 
