@@ -153,7 +153,8 @@ Task<Result<Bytes>> load_pattern(FileLane& lane, Path folder, media::PatternPlan
     const auto made = folder / fmt::format("{}.{}.part", name, new_ulid());
     plan.output = made.string();
     WEIR_LOG(info, "making the test pattern, once", {"file", path.string()});
-    auto encoded = co_await media::make_pattern(co_await asio::this_coro::executor, plan);
+    const auto here = co_await asio::this_coro::executor;
+    auto encoded = co_await media::make_pattern(here, plan);
     const std::function<Result<>()> settle = [&fs, made, path, good = encoded.has_value()]() -> Result<> {
         if (good) return keep(fs, made, path);
         if (auto r = fs.remove(made); !r && r.error().code != Errc::not_found) return r;

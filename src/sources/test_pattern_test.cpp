@@ -5,8 +5,12 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <filesystem>
+#include <fstream>
 
 #include "proto/ts/packet.h"
+#include "runtime/shard.h"
+#include "temp_folder.h"
 #include "ts_packets.h"
 
 namespace weir {
@@ -145,6 +149,37 @@ TEST(TestPattern, RefusesAFileItCannotLoop) {
     SimulatedClock clock(context.get_executor());
     EXPECT_EQ(TestPattern::create(clock, Bytes::copy_of(std::string_view("not a stream")), {}).error().code,
               Errc::bad_input);
+}
+
+Result<Bytes> load(const Path& folder) {
+    std::optional<Result<Bytes>> out;
+    Shards shards(1);
+    FileLane lane(real_file_system(), {});
+    shards.run([&](Shards&) -> Task<int> {
+        const media::PatternPlan plan;  // named: GCC 12 destroys some temporaries in co_await twice
+        out = co_await load_pattern(lane, folder, plan);
+        co_return 0;
+    });
+    return std::move(*out);
+}
+
+TEST(LoadPattern, ReadsWhatIsInTheCache) {
+    const test::TempFolder folder;
+    const auto content = pattern_file(4, 2);
+    std::ofstream(folder.path() / "pattern-1-640x360-30fps-60s-gop30-1500000.ts", std::ios::binary)
+        .write(reinterpret_cast<const char*>(content.data()), static_cast<std::streamsize>(content.size()));
+    const auto got = load(folder.path());
+    ASSERT_TRUE(got.has_value()) << got.error().text();
+    EXPECT_TRUE(std::equal(content.begin(), content.end(), got->view().begin(), got->view().end()));
+}
+
+TEST(LoadPattern, AFailedEncoderLeavesNothing) {
+    const test::TempFolder folder;
+    media::set_tool_executable("/bin/false");
+    const auto got = load(folder.path() / "new");
+    media::set_tool_executable("");
+    EXPECT_FALSE(got.has_value());
+    EXPECT_TRUE(std::filesystem::is_empty(folder.path() / "new"));
 }
 
 }  // namespace
