@@ -1,7 +1,6 @@
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(fmt REQUIRED)
-find_package(spdlog REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(CURL REQUIRED)
 # 1.81 on Debian 12, 1.83 on Debian 13 and Ubuntu 24.04.
