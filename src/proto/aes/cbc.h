@@ -12,8 +12,9 @@ namespace weir::aes {
 using Block = std::array<std::byte, 16>;
 
 /// AES-128-CBC with PKCS#7 padding, piece by piece, on OpenSSL (AES-NI where the machine has it).
-/// errors   bad_input: length that is no multiple of 16, padding that is wrong (a damaged or cut segment, or another
-/// key) threads  one owner; pure source   RFC 8216 4.3.2.4 and 5.2
+/// errors   bad_input: length that is no multiple of 16, padding that is wrong (a damaged or cut segment, another key)
+/// threads  one owner; pure
+/// source   RFC 8216 4.3.2.4 and 5.2
 class CbcDecrypt {
 public:
     CbcDecrypt(const Block& key, const Block& iv);

@@ -153,10 +153,11 @@ struct MasterPlaylist {
 using Playlist = std::variant<MasterPlaylist, MediaPlaylist>;
 
 /// Reads a multivariant or a media playlist.
-/// in       the whole text; CRLF, a byte order mark, blank lines, unknown tags and a missing EXT-X-TARGETDURATION are
-/// borne errors   bad_input, naming the line: "line 7: …"; text that is no playlist at all is one plain sentence limits
-/// see Limits; each is checked before anything more is allocated threads  pure; URIs are neither resolved nor judged
-/// here source   RFC 8216 and the low-latency tags of its second edition; EXT-X-PREFETCH of IVS; NAME= of older servers
+/// in       the whole text; CRLF, a byte order mark, blank lines, unknown tags and a missing target duration are borne
+/// errors   bad_input, naming the line: "line 7: …"; text that is no playlist at all is one plain sentence
+/// limits   see Limits; each is checked before anything more is allocated
+/// threads  pure; URIs are neither resolved nor judged here
+/// source   RFC 8216 and the low-latency tags of its second edition; EXT-X-PREFETCH of IVS; NAME= of older servers
 [[nodiscard]] Result<Playlist> parse(std::string_view text, const Limits& limits = {});
 
 /// What the first bytes of a segment are, whatever its name says (CVE-2017-9993, CVE-2023-6601).

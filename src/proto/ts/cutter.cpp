@@ -13,6 +13,7 @@ Micros micros_of(std::int64_t ticks) {
 }  // 90 kHz
 
 constexpr std::byte sync{sync_byte};
+constexpr Micros backward{100'000};  ///< a decode time further back than this is a break in time
 
 }  // namespace
 
@@ -247,10 +248,11 @@ void Cutter::stamp(std::int64_t ticks, std::vector<Item>& out) {
         offset_ = (*rebase_at_ - raw).count();
         rebase_at_.reset();
     } else {
-        auto dts = raw + Micros(offset_);
+        const auto dts = raw + Micros(offset_);
         const auto due =
             check_expected_ && in_unit_ ? std::max(expected_, last_dts_.value_or(expected_)) : last_dts_.value_or(dts);
-        if (std::chrono::abs(dts - due) > s_.jump + (check_expected_ ? slack_ : Micros{0})) {
+        const bool back = last_dts_ && dts + backward < *last_dts_;
+        if (back || std::chrono::abs(dts - due) > s_.jump + (check_expected_ ? slack_ : Micros{0})) {
             release(false, out);
             out.emplace_back(Discontinuity{s_.lane, unit_, "timestamps jump"});
             offset_ = (due - raw).count();
@@ -259,7 +261,7 @@ void Cutter::stamp(std::int64_t ticks, std::vector<Item>& out) {
     check_expected_ = false;
     last_ticks_ = ticks;
     last_raw_ = raw;
-    last_dts_ = raw + Micros(offset_);
+    last_dts_ = std::max(raw + Micros(offset_), last_dts_.value_or(Micros::min()));  // never back, not by a tick
     if (!unit_start_) unit_start_ = last_dts_;
 }
 

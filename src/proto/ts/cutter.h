@@ -26,24 +26,24 @@ struct CutterSettings {
 /// Bytes of one transport stream, in any pieces, to Chunks of whole packets.
 ///
 /// cuts     at a PES start of the video (of the audio when there is no video), at 64 KiB, and where a piece ends; a
-/// chunk is a slice of
-///          its piece, only packets that lie across two pieces are copied. PAT and PMT stay in front of the picture
-///          they precede.
-/// Init     from PAT and PMT, before the first chunk; a changed map is a new epoch. header = the packets of both
-/// tables. dts      of the first such PES start in the chunk (or of the one still open), its 33 bits unrolled, moved to
-/// stream time by one offset
-///          that rebase() or a jump sets anew; raw_dts is the value before. None before the first timestamp.
-/// rap      random_access_indicator, or an IDR/IRAP/sequence header at the start of the picture; audio only: every
-/// start losses   bytes that are no packets are dropped, counted, and listed as a partial Gap when the unit ends errors
-/// bad_input: no PAT and PMT within the limit, or none in a whole unit before the first Init cost     packets of other
-/// PIDs cost two loads and two compares threads  one owner; pure
+///          chunk is a slice of its piece, only packets that lie across two pieces are copied. PAT and PMT stay in
+///          front of the picture they precede.
+/// Init     from PAT and PMT, before the first chunk; a changed map is a new epoch. header = the packets of both.
+/// dts      of the first such PES start in the chunk (or of the one still open), its 33 bits unrolled, moved to stream
+///          time by one offset that rebase() or a jump (far off, or back) sets anew. It never falls. raw_dts is the
+///          value before. None before the first timestamp.
+/// rap      random_access_indicator, or an IDR, IRAP or sequence header at the start of the picture; audio only: each
+///          start
+/// losses   bytes that are no packets are dropped, counted, and listed as a partial Gap when the unit ends
+/// errors   bad_input: no PAT and PMT within the limit, or none in a whole unit before the first Init
+/// cost     packets of other PIDs cost two loads and two compares
+/// threads  one owner; pure
 class Cutter {
 public:
     explicit Cutter(CutterSettings settings = {});
 
-    /// What follows belongs to this unit, which should begin at stream time `expected`. Not needed for streams without
-    /// units.
-    /// `slack`: how far off `expected` may be besides `jump`, since media of unknown length was lost before it.
+    /// What follows belongs to this unit, which should begin at stream time `expected`, give or take `jump` and `slack`
+    /// (media of unknown length was lost before it). Not needed for streams without units.
     void begin_unit(std::uint64_t unit, std::uint32_t gen, Micros duration, Micros expected, Micros slack = Micros{0});
     Result<> feed(const Bytes& piece, SteadyTime arrival, std::vector<Item>& out);
     /// Hands out what is held; the last chunk carries unit_end. With no packets at all in the unit it is bad_input.

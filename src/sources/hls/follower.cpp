@@ -1,6 +1,7 @@
 #include "sources/hls/follower.h"
 
 #include <algorithm>
+#include <random>
 
 #include "base/ids.h"
 #include "base/log.h"
@@ -55,8 +56,7 @@ Follower::Follower(asio::any_io_executor ex, Clock& clock, HttpClient& http, Coo
       clock_(clock),
       settings_(std::move(settings)),
       loader_(ex, clock, http, cookies, settings_),
-      random_(static_cast<std::uint32_t>(content_hash(std::as_bytes(std::span(settings_.url.path))) ^
-                                         reinterpret_cast<std::uintptr_t>(this) >> 4)),
+      random_(static_cast<std::uint32_t>(settings_.seed != 0 ? settings_.seed : std::random_device{}())),
       window_(window_settings(settings_, clock)),
       work_(ex),
       room_(ex),
@@ -86,11 +86,12 @@ void Follower::drop_resume() {
 /// The first answer decides whether there is anything to record; until then patience is what the user asked for.
 Task<Result<Loader::Loaded>> Follower::first_load(Demand& demand, Url url) {
     const auto until = clock_.now() + settings_.wait_for_start;
-    Backoff passing({Millis{500}, Millis{4'000}, 2.0}), waiting({Millis{1'000}, Millis{5'000}, 1.5});
+    Backoff passing({Millis{500}, Millis{4'000}, 2.0}, jitter_seed());
+    Backoff waiting({Millis{1'000}, Millis{5'000}, 1.5}, jitter_seed());
     bool said = false;
     while (true) {
         ++stats_.playlists;
-        auto loaded = co_await loader_.playlist(url, clock_.now() + playlist_deadline);
+        auto loaded = co_await loader_.playlist(url, clock_.now() + playlist_deadline, 5s);
         if (loaded) {
             const auto* media = std::get_if<MediaPlaylist>(&loaded->playlist);
             if (!media || !media->segments.empty()) co_return std::move(*loaded);
@@ -246,6 +247,10 @@ void Follower::refresh(const MediaPlaylist& playlist, const std::shared_ptr<cons
     }
 }
 
+std::uint64_t Follower::jitter_seed() {
+    return std::uint64_t{random_()} << 16 | 1;
+}
+
 /// RFC 8216 6.3.4, with a little jitter so that many recordings spread out.
 Micros Follower::pace_after(bool changed) {
     const auto pause = changed ? target_ : target_ / 2;
@@ -266,7 +271,7 @@ Task<Result<Loader::Loaded>> Follower::reload() {
     const auto deadline = clock_.now() + playlist_deadline;
     if (master_ && hard_failures_ >= 3) {
         ++stats_.playlists;
-        auto fresh = co_await loader_.playlist(master_url_, deadline);
+        auto fresh = co_await loader_.playlist(master_url_, deadline, target_);
         if (!fresh) co_return std::move(fresh.error());
         const auto* master = std::get_if<MasterPlaylist>(&fresh->playlist);
         if (!master) co_return Error{Errc::bad_input, "the multivariant playlist became a media playlist", "playlist"};
@@ -278,7 +283,7 @@ Task<Result<Loader::Loaded>> Follower::reload() {
         hard_failures_ = 0;
     }
     ++stats_.playlists;
-    auto loaded = co_await loader_.playlist(media_url_, deadline);
+    auto loaded = co_await loader_.playlist(media_url_, deadline, target_);
     if (loaded && !std::holds_alternative<MediaPlaylist>(loaded->playlist))
         co_return Error{Errc::bad_input, "the media playlist became a multivariant one", "playlist"};
     co_return loaded;
@@ -287,7 +292,8 @@ Task<Result<Loader::Loaded>> Follower::reload() {
 Task<void> Follower::poll() {
     co_await errors_not_throws();
     Backoff again(
-        {Millis{500}, std::clamp(std::chrono::duration_cast<Millis>(target_), Millis{1'000}, Millis{5'000}), 2.0});
+        {Millis{500}, std::clamp(std::chrono::duration_cast<Millis>(target_), Millis{1'000}, Millis{5'000}), 2.0},
+        jitter_seed());
     auto wake = clock_.now() + pace_after(true);
     while (!finished_ && !stopping_) {
         const auto idle_at = last_new_ + settings_.idle_timeout;

@@ -16,9 +16,8 @@ namespace weir::hls {
 
 /// The live follower behind HlsSource: a poller, up to `parallel` transfers, and run() itself, which hands on in order.
 ///
-/// memory   the segment at the head streams through; those behind it wait in at most `ahead_bytes`, then their
-/// transfers pause retries  a unit is tried again for as long as the playlist lists it, and a little beyond; see
-/// give_up()
+/// memory   the segment at the head streams through; those behind it wait in at most `ahead_bytes`, then pause
+/// retries  a unit is tried again for as long as the playlist lists it, and a little beyond; see give_up()
 class Follower final : public HlsSource {
 public:
     Follower(asio::any_io_executor ex, Clock& clock, HttpClient& http, CookieJar* cookies, HlsSettings settings);
@@ -48,6 +47,7 @@ private:
     void refresh(const MediaPlaylist& playlist, const std::shared_ptr<const Url>& base);
     void playlist_failed(const Error& e);
     [[nodiscard]] Micros pace_after(bool changed);
+    [[nodiscard]] std::uint64_t jitter_seed();
     [[nodiscard]] Result<> recordable(const MediaPlaylist& playlist) const;
     Task<Result<>> look_at_first_segment();
 

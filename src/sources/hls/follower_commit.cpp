@@ -50,7 +50,8 @@ Task<Result<End>> Follower::commit(Demand& demand) {
             co_return End{EndReason::duration, {}};
         if (queue_.empty()) {
             if (finished_) co_return *finished_;
-            if (!co_await work_.wait() && !demand.stop.asked()) demand.stop.ask("cancelled");
+            const bool rung = co_await work_.wait();
+            if (!rung && !demand.stop.asked()) demand.stop.ask("cancelled");
             continue;
         }
         bool moved = true;
@@ -62,7 +63,10 @@ Task<Result<End>> Follower::commit(Demand& demand) {
             pop();
             if (auto r = co_await hand_on(items); !r) co_return std::move(r.error());
         }
-        if (!moved && !co_await work_.wait() && !demand.stop.asked()) demand.stop.ask("cancelled");
+        if (moved) continue;
+        // On its own: GCC 12 awaits what stands right of && even when the left side is false.
+        const bool rung = co_await work_.wait();
+        if (!rung && !demand.stop.asked()) demand.stop.ask("cancelled");
     }
 }
 

@@ -131,13 +131,14 @@ Task<Result<>> Follower::attempt(Unit& unit) {
         if (!unit.backoff) {
             const auto ceiling = std::clamp(std::chrono::duration_cast<Millis>(target_), Millis{1'000}, Millis{4'000});
             unit.backoff.emplace(finished_ ? Backoff::Settings{Millis{500}, Millis{10'000}, 2.0}
-                                           : Backoff::Settings{Millis{250}, ceiling, 2.0});
+                                           : Backoff::Settings{Millis{250}, ceiling, 2.0},
+                                 jitter_seed());
         }
         auto opened = co_await loader_.open(unit, target_);
         if (!opened) co_return std::move(opened.error());
         unit.opened = std::move(*opened);
     } else if (!unit.backoff) {
-        unit.backoff.emplace(Backoff::Settings{Millis{250}, Millis{4'000}, 2.0});
+        unit.backoff.emplace(Backoff::Settings{Millis{250}, Millis{4'000}, 2.0}, jitter_seed());
     }
     auto open = std::move(*unit.opened);
     unit.opened.reset();

@@ -28,6 +28,7 @@ struct HlsSettings {
         WallTime last_written = {};
     };
     std::optional<Resume> resume;
+    std::uint64_t seed = 0;                    ///< of the jitter; 0: from the system. Tests repeat with a fixed one
 };
 
 struct HlsStats {

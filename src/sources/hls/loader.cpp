@@ -67,11 +67,12 @@ HttpRequest Loader::request(Url url) const {
     return r;
 }
 
-Task<Result<Loader::Loaded>> Loader::playlist(Url url, SteadyTime deadline) {
+Task<Result<Loader::Loaded>> Loader::playlist(Url url, SteadyTime deadline, Micros target_duration) {
     auto r = request(std::move(url));
     r.max_body = settings_.max_playlist;
     r.deadline = deadline;
-    r.stall_timeout = Millis{8'000};
+    r.stall_timeout =
+        std::clamp(std::chrono::duration_cast<Millis>(2 * target_duration), Millis{3'000}, Millis{10'000});
     auto response = co_await http_.fetch(std::move(r));
     if (!response) co_return within("playlist", std::move(response.error()));
     if (response->head.status >= 300) co_return within("playlist", status_error(response->head));

@@ -11,8 +11,9 @@
 namespace weir::hls {
 
 /// The requests of one HLS source: every URL resolved, guarded, sent with what the user gave and no more.
-/// secrets  keys stay in here; headers that carry rights (everything but Accept*, Origin, Referer, User-Agent) go to
-/// the user's host only threads  its shard
+/// secrets  keys stay in here; headers that carry rights (all but Accept*, Origin, Referer, User-Agent) go to the
+///          user's host only
+/// threads  its shard
 class Loader {
 public:
     Loader(asio::any_io_executor ex, Clock& clock, HttpClient& http, CookieJar* cookies, const HlsSettings& settings);
@@ -21,10 +22,10 @@ public:
         Playlist playlist;
         Url url;  ///< after redirects: what its URIs are relative to
     };
-    Task<Result<Loaded>> playlist(Url url, SteadyTime deadline);
+    Task<Result<Loaded>> playlist(Url url, SteadyTime deadline, Micros target_duration);
 
-    /// Sends the request for a unit, waits for its head, fetches its key, reads the first bytes and looks at what they
-    /// are. errors  denied without a status: the guard; unsupported: media of another form; the rest may be tried again
+    /// Sends the request for a unit, waits for its head, fetches its key, reads the first bytes and looks at them.
+    /// errors  denied without a status: the guard; unsupported: media of another form; the rest may be tried again
     Task<Result<OpenSegment>> open(const Unit& unit, Micros target_duration);
     /// The next plain bytes; empty at the end, which has been checked (length, padding).
     Task<Result<Bytes>> next(OpenSegment& segment);

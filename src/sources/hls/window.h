@@ -42,9 +42,8 @@ struct WindowSettings {
 /// whether the origin began anew. Numbers count; host, path and query of a URL may change at will, its last path
 /// element and its date may not.
 ///
-/// restart  numbers fall back below what is known, or known numbers bear other names (dates, where both have them,
-/// decide first).
-///          A playlist that only lags behind (another edge server) is not one.
+/// restart  numbers fall back below what is known, or known numbers bear other names (dates decide, where both have
+///          them). A playlist that only lags behind (another edge server) is not one.
 /// threads  pure, one owner
 /// source   RFC 8216 6.2.2, 6.3.2; FC2-60, FC2-61; WN-56
 class Window {
