@@ -103,12 +103,12 @@ private:
 
     Task<void> wait_for_space() {
         if (gate_->open()) closed_since_.reset();
-        while (!gate_->open()) {
+        while (!gate_->open() && !hurried_) {
             const auto now = clock_.now();
             if (!closed_since_) closed_since_ = now;
             if (now - *closed_since_ >= patience) break;
             const bool slept = co_await clock_.sleep_for(look_again);
-            if (!slept) break;
+            if (!slept) hurried_ = true;
         }
     }
 
@@ -130,6 +130,7 @@ private:
     FileLane& lane_;
     std::shared_ptr<SpaceGate> gate_;
     std::optional<SteadyTime> closed_since_;
+    bool hurried_ = false;  ///< the source is being stopped: what it still has to say waits no more
     FileLane::Strand strand_;
     std::shared_ptr<Flight> flight_;
     std::unique_ptr<Keeper> keeper_;  // jobs on the strand use it: close() waits for them
