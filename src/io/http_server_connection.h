@@ -84,6 +84,7 @@ public:
     ~Client();
     Client(const Client&) = delete;
 
+    [[nodiscard]] bool has_pending() const noexcept { return !pending_.empty(); }
     /// What was received and not used yet, else empty.
     [[nodiscard]] Bytes take_pending() noexcept { return std::exchange(pending_, {}); }
     void give_back(Bytes rest) noexcept { pending_ = rest.empty() ? Bytes{} : std::move(rest); }

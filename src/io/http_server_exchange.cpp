@@ -422,37 +422,52 @@ Task<bool> answer(std::shared_ptr<Client> client, ParsedHead head) {
     co_return co_await exchange.conclude(failed);
 }
 
+struct HeadStep {
+    std::optional<ParsedHead> head = {};
+    bool closed = false, progress = false;
+};
+
+/// Feeds the parser with what is there. Not a coroutine, so that one buffer serves all connections of a thread: an idle
+/// one, and one that sends its head byte by byte, holds none.
+Result<HeadStep> feed_head(Client& client, HeadParser& parser) {
+    static thread_local std::array<std::byte, head_read> scratch;
+    const auto pending = client.take_pending();
+    auto in = pending.view();
+    HeadStep step;
+    if (pending.empty()) {
+        auto got = client.try_read(scratch);
+        if (!got) return got.error();
+        if (!*got) return step;
+        step.closed = **got == 0;
+        in = std::span(scratch).first(**got);
+    }
+    std::size_t used = 0;
+    auto head = parser.feed(in, used);
+    if (!head) return head.error();
+    step.head = std::move(*head);
+    step.progress = true;
+    if (step.head && used < in.size())
+        client.give_back(pending.empty() ? Bytes::copy_of(in.subspan(used)) : pending.slice(used));
+    return step;
+}
+
 /// The next request head; nothing when the client is done with this connection.
 Task<Result<std::optional<ParsedHead>>> read_head(Client& client, bool first) {
     const auto& settings = client.settings();
     HeadParser parser;
     auto by = client.in(first ? settings.head_timeout : settings.idle_timeout);
-    bool begun = false;
-    for (;;) {
-        auto in = client.take_pending();
-        if (in.empty()) {
-            // Waits without a buffer: an idle connection holds none.
+    for (bool begun = false;;) {
+        if (!client.has_pending()) {
             if (auto r = co_await client.wait_readable(by); !r) {
                 if (begun && r.error().code == Errc::timed_out)
                     co_return Error{Errc::timed_out, "the head came too slowly", "", {}, 408};
                 co_return r.error();
             }
-            Buffer buffer(head_read);
-            auto got = client.try_read(buffer.spare());
-            if (!got) co_return got.error();
-            if (!*got) continue;
-            if (**got == 0) co_return std::optional<ParsedHead>{};
-            buffer.commit(**got);
-            in = buffer.all();
         }
-        std::size_t used = 0;
-        auto head = parser.feed(in.view(), used);
-        if (!head) co_return head.error();
-        if (*head) {
-            client.give_back(in.slice(used));
-            co_return std::move(*head);
-        }
-        if (!std::exchange(begun, true)) by = client.in(settings.head_timeout);
+        auto step = feed_head(client, parser);
+        if (!step) co_return step.error();
+        if (step->head || step->closed) co_return std::move(step->head);
+        if (step->progress && !std::exchange(begun, true)) by = client.in(settings.head_timeout);
     }
 }
 
