@@ -50,16 +50,15 @@ struct Chunk {
     std::uint64_t seq = 0;  ///< given by the Stream; 0 before
     std::uint32_t epoch = 0;
     std::uint16_t lane = 0;
-    bool rap = false;                ///< a decoder may start here
-    bool unit_begin = false;         ///< first chunk of `unit`
-    bool unit_end = false;           ///< last chunk of `unit`
-    bool text = false;               ///< opaque: a text message
-    std::uint32_t origin = 0;        ///< who published it, on a topic Stream
-    std::uint64_t unit = 0;          ///< the source's own number (HLS media sequence), or 0
-    std::optional<Micros> dts = {};  ///< stream time, continuous; none for opaque and before the first timestamp
-    std::optional<Micros> raw_dts =
-        {};              ///< the source's own timestamp that `dts` was made from, so that a file can be shifted
-    Micros duration{0};  ///< of the unit on its first chunk where the source says so (EXTINF); else 0
+    bool rap = false;                    ///< a decoder may start here
+    bool unit_begin = false;             ///< first chunk of `unit`
+    bool unit_end = false;               ///< last chunk of `unit`
+    bool text = false;                   ///< opaque: a text message
+    std::uint32_t origin = 0;            ///< who published it, on a topic Stream
+    std::uint64_t unit = 0;              ///< the source's own number (HLS media sequence), or 0
+    std::optional<Micros> dts = {};      ///< stream time, continuous; none for opaque and before the first timestamp
+    std::optional<Micros> raw_dts = {};  ///< the source's own, that `dts` was made from: a file can be shifted by it
+    Micros duration{0};                  ///< of the unit on its first chunk where the source says so (EXTINF); else 0
     SteadyTime arrival = {};
     std::uint64_t source_first = 0, source_last = 0;  ///< units this was derived from
     Bytes bytes;

@@ -19,7 +19,8 @@ public:
 };
 
 /// Owns the running of one source into one sink on one shard: start, stop, and the End. Sinks are joined in reverse
-/// order of making by their owner, after this. threads  one shard
+/// order of making by their owner, after this.
+/// threads  one shard
 class Pipeline {
 public:
     Pipeline(asio::any_io_executor ex, Source& source, ItemSink& sink);

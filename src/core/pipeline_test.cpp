@@ -80,6 +80,9 @@ struct Case {
     Way way;
     const char *seen, *outcome;
 };
+void PrintTo(const Case& c, std::ostream* os) {
+    *os << c.name;
+}
 class PipelineEnds : public PipelineTest, public ::testing::WithParamInterface<Case> {};
 
 TEST_P(PipelineEnds, SinkGetsTheEndAsItsLastItem) {

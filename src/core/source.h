@@ -31,7 +31,8 @@ public:
 enum class Pace { live, demand };
 
 /// Produces items into a sink until it ends. Also an End is an outcome: the error is for what could not even begin or
-/// go on. cancellation  of the task wakes it; it then looks at demand.stop and ends by itself with EndReason::stopped
+/// go on.
+/// cancellation  of the task wakes it; it then looks at demand.stop and ends by itself with EndReason::stopped
 class Source {
 public:
     virtual ~Source() = default;

@@ -34,8 +34,8 @@ struct Batch {
     std::size_t bytes = 0;
 };
 
-/// A cursor into the ring of a Stream. It never holds more than the batch in flight: what it lags behind is only a
-/// number. threads  the Stream's shard
+/// A cursor into the ring of a Stream. It never holds more than the batch in flight: its lag is only a number.
+/// threads  the Stream's shard
 class Reader {
 public:
     virtual ~Reader() = default;  ///< detaches
@@ -52,7 +52,7 @@ public:
     /// falls behind.
     [[nodiscard]] virtual std::unique_ptr<Reader> fork() const = 0;
     /// The next place in the ring this reader looks at. Two readers of one Stream at equal positions get the same from
-    /// here on.
+    /// here on. 0: it has found nowhere to begin yet.
     [[nodiscard]] virtual std::uint64_t position() const noexcept = 0;
     [[nodiscard]] virtual std::uint64_t lag_bytes() const noexcept = 0;
     [[nodiscard]] virtual Micros lag_time() const noexcept = 0;
@@ -60,10 +60,13 @@ public:
 };
 
 /// A sink that keeps a short ring and lets many readers follow it.
-/// invariants  seq has no holes; items are frozen when published; every Chunk refers to an Init already published; a
-/// reader begins
-///             at a random-access point after that lane's Init and never sees half a unit it joined in
-/// limits      ring bytes and time; only the write in flight of a reader pins older memory
+/// invariants  seq has no holes; items are frozen when published; every Chunk refers to its lane's newest Init
+/// start       a reader begins at a random-access point of the main lane (the lowest with an Init), or at the beginning
+///             of the unit whose first one it is, after the Inits that are valid there; other lanes join at their next
+///             unit. It never sees half a unit it joined in
+/// loss        what a reader is not given after it began is told to it as one Gap per lane, right before that lane goes
+///             on
+/// limits      ring bytes (with 256 for each item) and time; only the write in flight of a reader pins older memory
 /// threads     its shard
 class Stream : public ItemSink {
 public:
