@@ -11,8 +11,8 @@ namespace weir {
 
 /// Serves one Stream as an endless transport stream over HTTP to any number of viewers, on every shard that has some.
 /// Viewers that keep up move as one group: a batch is gathered once and written to each without a copy. One that would
-/// block leaves the group, goes on from its own Reader when its socket takes more, and comes back once it has caught
-/// up. limits   a slow viewer: `policy`, one batch of at most 64 KiB in flight; one that takes nothing for the server's
+/// block leaves the group, goes on from its own Reader when its socket takes more, and comes back once it caught up.
+/// limits   a slow viewer: `policy`, one batch of at most 64 KiB in flight; one that takes nothing for the server's
 ///          write_timeout is disconnected
 /// threads  made and stopped on the home shard of the Stream; the handler runs on any shard of the server
 class HttpTs {

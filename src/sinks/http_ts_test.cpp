@@ -6,6 +6,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <random>
 
 #include "sinks/fan_out.h"
 
@@ -251,6 +252,56 @@ TEST_F(HttpTsFanOut, F3_WedgedViewerAmongFiftyHarmsNobodyAndSkips) {
     EXPECT_EQ(out->stats().skips, 1u);
     EXPECT_LT(wedged.body().size(), all.size() - begin);
     EXPECT_EQ(wedged.body().back(), all.back());
+}
+
+TEST_F(HttpTsFanOut, AnyPaceOfAnyViewerDeliversEveryByteInOrder) {
+    settings.policy.budget_bytes = 64u << 20;
+    open();
+    send("begin ", true);
+    std::mt19937 random(11);
+    std::vector<std::string> expected;
+    std::vector<bool> left;
+    for (int step = 0; step < 3000; ++step) {
+        const auto which = peers.empty() ? 0 : random() % peers.size();
+        switch (random() % 6) {
+            case 0:
+                if (peers.size() == 40) break;
+                expected.push_back(all.substr(all.rfind('R') == all.npos ? 0 : all.rfind('R')));
+                left.push_back(false);
+                join(random() % 2 ? 200 + random() % 2000 : 1u << 30);
+                break;
+            case 1:
+                if (peers.empty() || left[which] || random() % 20 != 0) break;
+                left[which] = true;
+                peers[which]->shut = true;
+                peers[which]->closing.notify();
+                peers[which]->room_came.notify();
+                shard.turn();
+                break;
+            case 2:
+                if (!peers.empty()) peers[which]->make_room(random() % 60'000);
+                shard.turn();
+                break;
+            case 3:
+                pass(milliseconds(random() % 9));
+                break;
+            default: {
+                const bool rap = random() % 10 == 0;
+                const auto text = (rap ? "R" : "") + std::string(random() % 700, static_cast<char>('a' + step % 26));
+                if (text.empty()) break;
+                for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += text;
+                send(text, rap);
+            }
+        }
+    }
+    for (const auto& peer : peers) peer->make_room(1u << 30);
+    pass(milliseconds(20));
+    for (std::size_t i = 0; i < peers.size(); ++i) {
+        const auto whole = "TABLES " + expected[i];
+        EXPECT_EQ(peers[i]->body(), left[i] ? whole.substr(0, peers[i]->body().size()) : whole);
+    }
+    EXPECT_GT(out->stats().blocked, 20u);
+    EXPECT_EQ(out->stats().skips, 0u);
 }
 
 TEST_F(HttpTsFanOut, ViewerThatLeavesIsForgotten) {
