@@ -7,11 +7,11 @@ from judge import checks, namespaces, verify
 from judge.units import read_units
 from judge.weir import LOSSES, WHOLE, Recording, failpoints, wait_until
 
-ALARM = r"no space|disk (is )?full|space left"
+ALARM, ALL_CLEAR = "cannot write recordings", "can be written again"
 
 
 def alarms(weir):
-    return [line for line in weir.lines() if re.search(ALARM, line, re.I)]
+    return [line for line in weir.lines() if ALARM in line]
 
 
 def listed_and_balanced(recording, origin, weir):
@@ -29,10 +29,10 @@ def test_one_failed_call_of_the_disk_is_survived_and_the_ledger_is_right(make_or
     origin = make_origin(window=100)
     with recording.start(origin.url, "--from-start", failpoint=f"{point}:{hit}={kind}") as weir:
         code = weir.wait(90)
-    if code != WHOLE:  # it may refuse to start on such a disk, in words and with nothing lost silently
-        assert hit <= 2 and code == 1 and weir.lines(), weir.story()
-        return
     assert len(alarms(weir)) <= 1, weir.story()
+    if code != WHOLE:  # at the start or while finishing it may give up, in words; the next start does what is left
+        assert code == 1 and weir.lines(), weir.story()
+        weir = recording.download(origin.url, "--from-start", seconds=90)
     listed_and_balanced(recording, origin, weir)
 
 
@@ -43,20 +43,21 @@ def test_a_full_tmpfs_is_one_alarm_and_recording_goes_on_when_space_returns(make
     def scene():
         folder = tmp_path / "small"
         folder.mkdir()
-        namespaces.mount_tmpfs(folder, 40)
+        namespaces.mount_tmpfs(folder, 64)
         balloon = folder / "balloon"
-        balloon.write_bytes(bytes(38 << 20))
+        balloon.write_bytes(bytes((64 << 20) * 7 // 8 - 2_000_000))  # an eighth is held in reserve
         recording = Recording(folder)
         with recording.start(origin.url, "--from-start") as weir:
-            wait_until(lambda: alarms(weir), 60, f"an alarm\n{weir.story()}")
+            weir.wait_for_line(ALARM, 60)
             seen = origin.published()
             wait_until(lambda: origin.published() >= min(seen + 15, 55), 60, "some of the live to pass while the disk is full")
             assert weir.process.poll() is None, weir.story()
             held = recording.raw_bytes()
             balloon.unlink()
             wait_until(lambda: weir.process.poll() is not None or recording.raw_bytes() > held, 5, "writing within 5 s of space returning")
+            weir.wait_for_line(ALL_CLEAR, 5)
             weir.wait(90, WHOLE)
-        assert len([line for line in alarms(weir) if not re.search("again|return|back", line, re.I)]) == 1, weir.story()
+        assert len(alarms(weir)) == 1, weir.story()
         ledger = recording.ledger(None)
         listed = verify.gap_places(ledger)
         checks.balanced(recording, origin, listed, weir.story())
@@ -67,14 +68,15 @@ def test_a_full_tmpfs_is_one_alarm_and_recording_goes_on_when_space_returns(make
 
 @pytest.mark.skipif(not namespaces.possible(), reason="mounting a small tmpfs needs root")
 def test_no_room_to_finalise_keeps_the_raw_and_the_next_start_finishes(make_origin, tmp_path, media):
-    origin = make_origin(media.segments[:30], pace=0.02, window=1000)  # 3.6 MB raw, as much again to finalise
+    origin = make_origin(media.segments, pace=0.02, window=1000)
+    raw_size = sum(len(segment.body) for segment in media.segments)  # about 7 MB, and as much again to finalise
 
     def scene():
         folder = tmp_path / "small"
         folder.mkdir()
         namespaces.mount_tmpfs(folder, 40)
         balloon = folder / "balloon"
-        balloon.write_bytes(bytes((40 << 20) - 5_500_000))
+        balloon.write_bytes(bytes((40 << 20) - raw_size - 6_300_000))  # more than the reserve of an eighth, less than the file
         recording = Recording(folder)
         with recording.start(origin.url, "--from-start") as weir:
             code = weir.wait(90)

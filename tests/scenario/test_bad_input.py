@@ -156,7 +156,7 @@ def test_a_folder_that_is_a_file(make_origin, tmp_path):
 
 
 NAMES = {"emoji": "live 🎬🎉.mp4", "right_to_left": "a\u202egpm.mp4", "dots": "...mp4.mp4", "long": "n" * 227 + ".mp4", "spaces": "  a  b .mp4",
-         "quotes": "a'b\"c;$(touch pwned)`x`.mp4", "newline": "a\nb.mp4", "dash": "./-o.mp4", "percent": "%s%n%d.mp4", "latin1": b"caf\xe9.mp4"}
+         "quotes": "a'b\"c;$(touch pwned)`x`.mp4", "newline": "a\nb.mp4", "dash": "./-o.mp4", "percent": "%s%n%d.mp4"}
 
 
 @pytest.mark.parametrize("name", NAMES, ids=str)
@@ -164,12 +164,18 @@ def test_names_the_user_gives_are_taken_as_they_are(make_origin, tmp_path, media
     folder = tmp_path / "rec"
     folder.mkdir()
     origin = make_origin(media.segments[:3], pace=0.02, window=100)
-    wanted = os.fsencode(NAMES[name]) if isinstance(NAMES[name], str) else NAMES[name]
-    run("download", "--from-start", *SHORT, "-o", os.fsdecode(wanted), origin.url, cwd=folder, expect=WHOLE)
-    finals = [n for n in os.listdir(os.fsencode(folder)) if n.endswith(b".mp4")]
-    assert finals == [wanted.removeprefix(b"./")]
+    run("download", "--from-start", *SHORT, "-o", NAMES[name], origin.url, cwd=folder, expect=WHOLE)
+    assert [n for n in os.listdir(folder) if n.endswith(".mp4")] == [NAMES[name].removeprefix("./")]
     assert len(os.listdir(folder)) == 2
     assert sorted(os.listdir(tmp_path)) == ["rec"]
+
+
+def test_a_name_that_is_not_utf8_is_refused(make_origin, recording):
+    """The journal is JSON and has to hold it."""
+    origin = make_origin()
+    weir = run("download", *SHORT, "-o", os.fsdecode(b"caf\xe9.mp4"), origin.url, cwd=recording.folder)
+    assert weir.process.returncode in (FAILED, WRONG_USE) and "name" in weir.check_one_clear_line()
+    assert os.listdir(recording.folder) == []
 
 
 def test_the_same_name_twice_never_overwrites(make_origin, tmp_path, media):
@@ -348,7 +354,7 @@ def test_lesson_11_CVE_2026_44353_a_redirect_reads_no_local_file(make_origin, re
     origin.fault(faults.redirect(f"file://{secret_file}"), kind="playlist", times=1, skip=1)
     weir = recording.download(origin.url, "--from-start", *SHORT)
     nothing_leaked(recording.folder, weir)
-    checks.exact(recording, origin, weir)
+    checks.exact(recording, origin, weir, lost={(0, 103)})
 
 
 COOKIES = "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tcanary-cookie\n"

@@ -39,7 +39,7 @@ def test_the_summary_is_one_json_object(make_origin, recording, media):
     summary = recording.download(origin.url, "--from-start").summary()
     assert summary["file"] == str(recording.file) and summary["journal"] == str(recording.journal)
     assert summary["segments"] == {"asked": 5, "got": 5, "missing": 0}
-    assert abs(summary["duration_s"] - 5) < 0.2 and summary["bytes"] == sum(len(s.body) for s in media.segments[:5])
+    assert abs(summary["duration_s"] - 5) < 0.2 and summary["bytes"] == recording.file.stat().st_size
 
 
 def test_without_json_the_file_is_named_for_people(make_origin, recording, media):
@@ -52,7 +52,9 @@ def test_without_json_the_file_is_named_for_people(make_origin, recording, media
 def test_keep_intermediates_keeps_the_raw_bytes_as_they_came(make_origin, recording, media):
     origin = make_origin(media.segments[:5], pace=0.02, window=100)
     recording.download(origin.url, "--from-start", "-k")
-    assert recording.raw()[0].read_bytes() == b"".join(s.body for s in media.segments[:5])
+    raw = recording.raw()[0].read_bytes()
+    came = b"".join(s.body for s in media.segments[:5])
+    assert raw.endswith(came) and len(raw) - len(came) <= 10 * 188, "only tables may stand in front"
     recording.ledger(WHOLE)
 
 

@@ -20,7 +20,6 @@ PASSING = [  # what a segment may answer and still be fetched whole later
     (status(503, retry_after=1), 2), (status(408), 1), (faults.reset(), 2), (faults.reset(50_000), 2), (faults.cut(0), 1), (faults.cut(1), 1),
     (faults.cut(187), 1), (faults.cut(30_000), 2), (faults.wrong_length(1000), 1), (faults.stall(), 1), (faults.stall(40_000), 1),
     (faults.trickle(20), 1), (faults.redirect_loop(), 1), (faults.chunked(), 1), (faults.late(1.0), 1), (faults.gzip_bomb(600), 1),
-    (faults.redirect("file:///etc/passwd"), 1), (faults.redirect("gopher://127.0.0.1/x"), 1),
 ]
 
 
@@ -31,6 +30,15 @@ def test_F2_a_segment_that_fails_for_a_while_is_fetched_whole(make_origin, recor
     weir = record(recording, origin)
     assert fault.hits == times
     checks.exact(recording, origin, weir)
+
+
+@pytest.mark.parametrize("where", ["file:///etc/passwd", "gopher://127.0.0.1/x"])
+def test_F2_a_segment_redirected_to_a_forbidden_place_is_refused_for_good_and_listed(make_origin, recording, where):
+    origin = make_origin(window=100)
+    origin.fault(faults.redirect(where), kind="segment", seq=106)
+    weir = record(recording, origin)
+    gap, = checks.exact(recording, origin, weir, lost={(0, 106)})["gaps"]
+    assert "not allowed" in gap["why"]
 
 
 PLAYLIST = [

@@ -52,7 +52,7 @@ def test_F1_tiny_slices_are_put_together(make_origin, recording, media):
 def test_F1_refused_for_some_seconds(make_origin, recording):
     origin = make_origin(window=100)
     with FaultProxy(("127.0.0.1", origin.port)) as gate:
-        gate.always = Cut(100_000)
+        gate.always = Cut(250_000)
         with recording.start(gate.url("/live.m3u8"), "--from-start") as weir:
             wait_until(lambda: origin.published() >= 6, 30, "the live")
             gate.refuse()
