@@ -52,8 +52,8 @@ if(WEIR_SANITIZE)
 endif()
 
 if(WEIR_HARDEN)
-  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-  target_compile_options(weir_flags INTERFACE -fstack-protector-strong -fstack-clash-protection)
+  # Everything ends in an executable: one flag for all, so that one precompiled header serves all.
+  target_compile_options(weir_flags INTERFACE -fPIE -fstack-protector-strong -fstack-clash-protection)
   target_compile_definitions(weir_flags INTERFACE _FORTIFY_SOURCE=2 _GLIBCXX_ASSERTIONS)
   target_link_options(weir_flags INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack)
 endif()

@@ -275,7 +275,7 @@ Result<> CookieJar::import_netscape(std::string_view text, WallTime now) {
         text.remove_prefix(std::min(end + 1, text.size()));
         if (line.ends_with('\r')) line.remove_suffix(1);
         auto cookie = read_line(line, now);
-        if (!cookie) return bad_line(number, std::move(cookie.error()));
+        if (!cookie) return bad_line(number, cookie.error());
         if (!*cookie) continue;
         if ((*cookie)->expires && *(*cookie)->expires <= now)
             ++expired;

@@ -183,7 +183,7 @@ private:
             if (auto r = request.guard->check_address(hop.url, address); r)
                 allowed.push_back(std::move(address));
             else
-                refused = std::move(r.error());
+                refused = r.error();
         }
         if (allowed.empty() && refused) co_return std::move(*refused);
         co_return allowed;
@@ -197,12 +197,12 @@ private:
 
     static Result<> follow(const HttpRequest& request, const HttpHead& head, Journey& journey) {
         auto next = resolve_url(journey.url, *head.find("location"));
-        if (!next) return within(fmt::format("redirect from {}", journey.url.host), std::move(next.error()));
+        if (!next) return within(fmt::format("redirect from {}", journey.url.host), next.error());
         if (request.guard)
             if (auto r = request.guard->check_redirect(journey.url, *next); !r)
-                return within(fmt::format("redirect from {}", journey.url.host), std::move(r.error()));
+                return within(fmt::format("redirect from {}", journey.url.host), r.error());
         if (auto r = check_url(request, *next); !r)
-            return within(fmt::format("redirect from {}", journey.url.host), std::move(r.error()));
+            return within(fmt::format("redirect from {}", journey.url.host), r.error());
         if (++journey.redirects > request.max_redirects)
             return Error{Errc::bad_input, fmt::format("more than {} redirects, the last to {}", request.max_redirects,
                                                       next->without_query())};

@@ -272,7 +272,7 @@ int Transfer::on_ready(void* self, char* peer, char*, int, int) {
     if (!me.hop_.guard || me.hop_.proxy || !peer) return CURL_PREREQFUNC_OK;
     auto allowed = me.hop_.guard->check_address(me.hop_.url, peer);
     if (allowed) return CURL_PREREQFUNC_OK;
-    me.refuse(std::move(allowed.error()));
+    me.refuse(allowed.error());
     return CURL_PREREQFUNC_ABORT;
 }
 

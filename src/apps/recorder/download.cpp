@@ -27,20 +27,20 @@ Task<Result<CookieJar>> read_cookies(FileLane& lane, const Path& path, WallTime 
     auto strand = lane.strand();
     auto read = co_await lane.run(strand, [&]() -> Result<> {
         auto file = lane.fs().open(path, false);
-        if (!file) return std::move(file.error());
+        if (!file) return file.error();
         auto size = (*file)->size();
-        if (!size) return std::move(size.error());
+        if (!size) return size.error();
         if (*size > max_cookie_file) return Error{Errc::bad_input, "larger than 4 MiB: not a cookie file"};
         text.resize(static_cast<std::size_t>(*size));
         auto got = (*file)->pread(0, std::as_writable_bytes(std::span(text)));
-        if (!got) return std::move(got.error());
+        if (!got) return got.error();
         text.resize(*got);
         return {};
     });
     const auto step = fmt::format("cookies file {}", path.string());
-    if (!read) co_return within(step, std::move(read.error()));
+    if (!read) co_return within(step, read.error());
     CookieJar jar;
-    if (auto imported = jar.import_netscape(text, now); !imported) co_return within(step, std::move(imported.error()));
+    if (auto imported = jar.import_netscape(text, now); !imported) co_return within(step, imported.error());
     co_return jar;
 }
 
@@ -100,7 +100,7 @@ Task<Result<std::optional<store::Unfinished>>> Download::State::look_for_unfinis
     if (!found) {
         if (found.error().code == Errc::not_found)
             co_return std::optional<store::Unfinished>{};  // the folder is made later
-        co_return std::move(found.error());
+        co_return found.error();
     }
     const auto id = source_id(options.source.url);
     const auto newest = std::max_element(found->begin(), found->end(), [&](const auto& a, const auto& b) {
@@ -163,10 +163,10 @@ Task<void> Download::State::prepare_into(Result<>& result) {
 Task<Result<DownloadResult>> Download::State::finish(Path journal, End end, bool resumed) {
     phase = DownloadProgress::State::finishing;
     auto done = co_await store::finalise(shard.executor(), shard.clock(), lane, journal, options.keep_raw);
-    if (!done) co_return within("finish", std::move(done.error()));
+    if (!done) co_return within("finish", done.error());
     auto verdict = co_await store::verify(shard.executor(), lane, done->file);
     DownloadResult result{done->file, done->journal, done->duration, done->bytes, 0, 0, 0, std::move(end), resumed};
-    if (!verdict) co_return within("verify", std::move(verdict.error()));
+    if (!verdict) co_return within("verify", verdict.error());
     result.asked = verdict->asked;
     result.got = verdict->got;
     result.missing = verdict->missing;
@@ -194,7 +194,7 @@ Task<Result<DownloadResult>> Download::State::record(std::optional<store::Unfini
     auto closed = co_await recording->close();
     if (!closed) WEIR_LOG(error, "the recording did not end cleanly", {"error", closed.error().text()});
     if (!recording->made()) {
-        if (!ended) co_return std::move(ended.error());
+        if (!ended) co_return ended.error();
         if (ended->reason == EndReason::stopped)
             co_return Error{Errc::cancelled, "stopped before anything was recorded"};
         co_return Error{Errc::not_found, ended->why.empty() ? "the stream ended before it gave any media" : ended->why};
@@ -209,15 +209,15 @@ Task<Result<DownloadResult>> Download::State::record(std::optional<store::Unfini
 Task<Result<DownloadResult>> Download::State::run() {
     if (!options.cookies_file.empty()) {
         auto jar = co_await read_cookies(lane, options.cookies_file, shard.clock().wall());
-        if (!jar) co_return std::move(jar.error());
+        if (!jar) co_return jar.error();
         cookies = std::move(*jar);
     }
     auto mine = co_await look_for_unfinished();
-    if (!mine) co_return std::move(mine.error());
+    if (!mine) co_return mine.error();
 
     auto prepared = co_await prepare_source(*mine);
     if (!prepared) {
-        if (!*mine) co_return std::move(prepared.error());
+        if (!*mine) co_return prepared.error();
         WEIR_LOG(info, "the stream is over; its interrupted recording is finished now",
                  {"reason", prepared.error().text()});
         co_return co_await finish((*mine)->journal, End{EndReason::endlist, "the stream was over"}, true);

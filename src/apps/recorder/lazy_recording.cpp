@@ -19,11 +19,11 @@ Task<Result<>> LazyRecording::open() {
     // Two statements, not one conditional expression: g++ 12 miscompiles co_await inside ?:.
     if (unfinished_) {
         auto resumed = co_await store::Recording::resume(ex_, clock_, lane_, *unfinished_);
-        if (!resumed) co_return std::move(resumed.error());
+        if (!resumed) co_return resumed.error();
         recording_ = std::move(*resumed);
     } else {
         auto created = co_await store::Recording::create(ex_, clock_, lane_, plan_);
-        if (!created) co_return std::move(created.error());
+        if (!created) co_return created.error();
         recording_ = std::move(*created);
     }
     auto held = std::move(before_media_);
@@ -41,14 +41,14 @@ Task<Result<>> LazyRecording::accept(std::span<const Item> items) {
                 co_return Error{Errc::lost_peer, "the stream gives no media"};
             co_return Result<>{};
         }
-        if (auto opened = co_await open(); !opened) co_return std::move(opened.error());
+        if (auto opened = co_await open(); !opened) co_return opened.error();
     }
     co_return co_await recording_->accept(items);
 }
 
 Task<Result<>> LazyRecording::close() {
     if (!recording_ && unfinished_) {
-        if (auto opened = co_await open(); !opened) co_return std::move(opened.error());
+        if (auto opened = co_await open(); !opened) co_return opened.error();
     }
     if (!recording_) co_return Result<>{};
     co_return co_await recording_->close();

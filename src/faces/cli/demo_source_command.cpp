@@ -28,17 +28,17 @@ Result<apps::DemoSourceOptions> options_from(const DemoSourceArguments& a) {
     o.window = static_cast<std::size_t>(a.window);
     o.cache_folder = cache_folder();
     auto segment = parse_duration(a.segment);
-    if (!segment) return within("--segment", std::move(segment.error()));
+    if (!segment) return within("--segment", segment.error());
     if (*segment < Millis(1000) || *segment > Millis(20'000))
         return Error{Errc::bad_input, "--segment: from 1s to 20s"};
     o.segment = *segment;
     if (!a.duration.empty()) {
         auto duration = parse_duration(a.duration);
-        if (!duration) return within("--duration", std::move(duration.error()));
+        if (!duration) return within("--duration", duration.error());
         o.duration = *duration;
     }
     auto faults = apps::parse_faults(a.faults);
-    if (!faults) return within("--faults", std::move(faults.error()));
+    if (!faults) return within("--faults", faults.error());
     o.faults = std::move(*faults);
     return o;
 }

@@ -40,19 +40,19 @@ Result<Path> parse_target(const std::string& output, const Url& url) {
 
 Result<Millis> parse_option(const char* name, const std::string& text) {
     auto parsed = parse_duration(text);
-    if (!parsed) return within(name, std::move(parsed.error()));
+    if (!parsed) return within(name, parsed.error());
     return parsed;
 }
 
 Result<apps::DownloadOptions> options_from(const DownloadArguments& a) {
     apps::DownloadOptions o;
     auto url = parse_url(a.url);
-    if (!url) return within(fmt::format("'{}'", a.url.substr(0, 200)), std::move(url.error()));
+    if (!url) return within(fmt::format("'{}'", a.url.substr(0, 200)), url.error());
     if (url->scheme != "http" && url->scheme != "https")
         return Error{Errc::bad_input,
                      fmt::format("'{}://' cannot be downloaded: give an http:// or https:// URL", url->scheme)};
     auto target = parse_target(a.output, *url);
-    if (!target) return std::move(target.error());
+    if (!target) return target.error();
     o.target = std::filesystem::absolute(*target).lexically_normal();
     o.source.url = std::move(*url);
     o.source.quality = a.quality;
@@ -61,12 +61,12 @@ Result<apps::DownloadOptions> options_from(const DownloadArguments& a) {
     o.cookies_file = a.cookies_file;
     for (const auto& text : a.headers) {
         auto header = parse_header(text);
-        if (!header) return std::move(header.error());
+        if (!header) return header.error();
         o.source.headers.push_back(std::move(*header));
     }
     if (!a.duration.empty()) {
         auto d = parse_option("--duration", a.duration);
-        if (!d) return std::move(d.error());
+        if (!d) return d.error();
         if (*d <= Millis(0)) return Error{Errc::bad_input, "--duration: must be more than 0"};
         o.source.duration = *d;
     }
@@ -74,12 +74,12 @@ Result<apps::DownloadOptions> options_from(const DownloadArguments& a) {
         o.source.wait_for_start = std::chrono::hours(24 * 365);
     } else if (!a.wait.empty()) {
         auto d = parse_option("--wait", a.wait);
-        if (!d) return std::move(d.error());
+        if (!d) return d.error();
         o.source.wait_for_start = *d;
     }
     if (!a.idle_timeout.empty()) {
         auto d = parse_option("--idle-timeout", a.idle_timeout);
-        if (!d) return std::move(d.error());
+        if (!d) return d.error();
         o.source.idle_timeout = *d;
     }
     return o;
