@@ -47,6 +47,9 @@ Result<> Cutter::feed(const Bytes& piece, SteadyTime arrival, std::vector<Item>&
     if (init_) return packetise(piece, out);
     before_tables_.push_back(piece);
     before_tables_bytes_ += piece.size();
+    // Looked through again only after it grew by a quarter: tiny pieces must not cost the square of their number.
+    if (before_tables_bytes_ < next_look_ && before_tables_bytes_ <= s_.max_before_tables) return {};
+    next_look_ = before_tables_bytes_ + std::max<std::size_t>(packet_size, before_tables_bytes_ / 4);
     return find_tables(out);
 }
 
@@ -75,8 +78,7 @@ Result<> Cutter::find_tables(std::vector<Item>& out) {
             // The cutting below finds the tables again and publishes; packets before them wait for that Init in front.
             pmt_pid_ = pmt_pid;
             auto map = read_pmt(pmt.section());
-            const auto pieces = std::exchange(before_tables_, {});
-            before_tables_bytes_ = 0;
+            forget_before_tables();
             pat_packets_.clear();
             for (auto back = find_sync(data, 0); back <= at; back += packet_size) {
                 if (data[back] != sync) back = find_sync(data, back);
@@ -97,6 +99,12 @@ Result<> Cutter::find_tables(std::vector<Item>& out) {
         return Error{Errc::bad_input, fmt::format("no program tables in the first {} bytes of the transport stream",
                                                   before_tables_bytes_)};
     return {};
+}
+
+void Cutter::forget_before_tables() {
+    before_tables_.clear();
+    before_tables_bytes_ = 0;
+    next_look_ = 2 * packet_size;
 }
 
 void Cutter::drop(std::size_t bytes) {
@@ -302,9 +310,10 @@ void Cutter::release(bool unit_end, std::vector<Item>& out) {
 }
 
 Result<> Cutter::end_unit(std::vector<Item>& out) {
+    if (!init_ && before_tables_bytes_ > 0)
+        if (auto r = find_tables(out); !r) return r;
     if (!init_) {
-        before_tables_.clear();
-        before_tables_bytes_ = 0;
+        forget_before_tables();
         in_unit_ = false;
         return Error{Errc::bad_input, "no program tables in the whole segment"};
     }
@@ -331,8 +340,7 @@ Result<> Cutter::end_unit(std::vector<Item>& out) {
 
 void Cutter::abandon_unit(std::vector<Item>& out) {
     carried_ = 0;
-    before_tables_.clear();
-    before_tables_bytes_ = 0;
+    forget_before_tables();
     release(false, out);
     in_unit_ = false;
     pmt_.reset();

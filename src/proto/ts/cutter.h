@@ -84,6 +84,7 @@ private:
     void publish(ProgramMap map, std::vector<Item>& out);
     Result<> packetise(const Bytes& piece, std::vector<Item>& out);
     Result<> find_tables(std::vector<Item>& out);
+    void forget_before_tables();
     void drop(std::size_t bytes);
 
     CutterSettings s_;
@@ -107,7 +108,7 @@ private:
     bool main_is_video_ = false;
     std::string main_codec_;
     std::vector<Bytes> before_tables_;
-    std::size_t before_tables_bytes_ = 0;
+    std::size_t before_tables_bytes_ = 0, next_look_ = 2 * 188;
 
     // Cutting
     Run run_;

@@ -272,6 +272,14 @@ TEST(TsCutter, WithoutTablesThereIsAnErrorAndNoMemoryGrowth) {
     EXPECT_TRUE(items.empty());
 }
 
+TEST(TsCutter, TinyPiecesBeforeTheTablesCostNoSquare_CVE_2026_48779) {
+    TsMaker maker;
+    for (int i = 0; i < 60; ++i) maker.video(i * 3600, 3000, false);
+    const auto text = maker.take() + maker.segment(60 * 3600);
+    Cutter cutter;
+    EXPECT_EQ(sort(cut_all(cutter, text, 1)).bytes, text);  // minutes, if each byte looked at all before it
+}
+
 TEST(TsCutter, PacketsBeforeTheTablesAreKept) {
     TsMaker maker;
     maker.video(0, 2000, false);
