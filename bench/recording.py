@@ -125,7 +125,7 @@ def commands(tool: str, args, urls: list[str], out: Path, segment_url) -> list[l
         (out / str(i)).mkdir(parents=True)
     match tool:
         case "weir":
-            text = args.weir_command.format(bin=args.bin_dir, out=shlex.quote(str(out)), seconds=args.warm_up + args.seconds + 2)
+            text = args.weir_command.format(bin=args.bin_dir, out=shlex.quote(str(out)), seconds=args.warm_up + args.seconds + WINDOW * SEGMENT_SECONDS)  # it begins some segments back
             return [shlex.split(text) + urls]
         case "ffmpeg":
             return [["ffmpeg", "-v", "error", "-nostdin", "-i", url, "-map", "0", "-c", "copy", "-f", args.ffmpeg_format, str(out / str(i) / "rec")]
