@@ -22,7 +22,7 @@ def listed_and_balanced(recording, origin, weir):
 
 @pytest.mark.parametrize("hit", [1, 2, 5, 12])
 @pytest.mark.parametrize("kind", ["enospc", "eio"])
-@pytest.mark.parametrize("point", ["file.write", "file.sync", "journal.append"])
+@pytest.mark.parametrize("point", ["file.write", "file.sync", "file.create", "file.rename", "file.remove"])
 def test_one_failed_call_of_the_disk_is_survived_and_the_ledger_is_right(make_origin, recording, tmp_path, point, kind, hit):
     if point not in failpoints(tmp_path):
         pytest.skip(f"this binary has no failure point {point}")

@@ -52,6 +52,7 @@ def test_a_kill_and_a_window_that_is_gone_cost_one_part_at_most(make_origin, rec
     checks.balanced(recording, origin, verify.gap_places(ledger), weir.story())
     kept = {unit.digest for unit in read_units(recording.file)}
     lost = [unit for units in written for unit in of_kind(units, VIDEO)[:-1] if unit.digest not in kept]
+    assert abs(weir.summary()["duration_s"] - len(media.segments)) < 2, "a gap keeps its length in the file's time\n" + weir.story()
     trimmed = sum(line["was"] - line["off"] for line in recording.lines() if line["k"] == "trim")
     assert len(lost) <= PART_FRAMES or trimmed <= PART_BYTES, f"{len(lost)} pictures, {trimmed} bytes\n{weir.story()}"
     assert recording.others() == []

@@ -47,11 +47,11 @@ public:
     Task<Result<HttpResponse>> fetch(HttpRequest request) override {
         const auto limit = request.max_body;
         auto body = co_await open(std::move(request));
-        if (!body) co_return std::move(body.error());
+        if (!body) co_return body.error();
         HttpResponse out{(*body)->head(), {}};
         while (true) {
             auto piece = co_await (*body)->next();
-            if (!piece) co_return std::move(piece.error());
+            if (!piece) co_return piece.error();
             if (piece->empty()) co_return out;
             out.body += piece->text();
             if (out.body.size() > limit) co_return Error{Errc::bad_input, "the answer is above the limit"};
@@ -61,7 +61,7 @@ public:
     Task<Result<std::unique_ptr<HttpBody>>> open(HttpRequest request) override {
         co_await errors_not_throws();
         if (request.guard)
-            if (auto ok = request.guard->check(request.url); !ok) co_return std::move(ok.error());
+            if (auto ok = request.guard->check(request.url); !ok) co_return ok.error();
         requests.push_back(request);
         auto reply = server_(request);
         const auto stalled = clock_.now() + request.stall_timeout;
