@@ -46,7 +46,7 @@ public:
             if (chunk.rap) next_rap += std::chrono::milliseconds(100);  // who joins begins close to now
             chunk.bytes = buffer.all();
             items.emplace_back(std::move(chunk));
-            if (auto taken = co_await sink.accept(items); !taken) co_return std::move(taken.error());
+            if (auto taken = co_await sink.accept(items); !taken) co_return taken.error();
             items.clear();
             at += step;
             due += step;

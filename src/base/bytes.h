@@ -33,7 +33,9 @@ public:
     [[nodiscard]] const std::byte* data() const noexcept { return view_.data(); }
     [[nodiscard]] std::size_t size() const noexcept { return view_.size(); }
     [[nodiscard]] bool empty() const noexcept { return view_.empty(); }
-    [[nodiscard]] Bytes slice(std::size_t from, std::size_t count) const { return {owner_, view_.subspan(from, count)}; }
+    [[nodiscard]] Bytes slice(std::size_t from, std::size_t count) const {
+        return {owner_, view_.subspan(from, count)};
+    }
     [[nodiscard]] Bytes slice(std::size_t from) const { return {owner_, view_.subspan(from)}; }
     [[nodiscard]] const std::shared_ptr<const std::byte[]>& owner() const noexcept { return owner_; }
 
@@ -42,8 +44,8 @@ private:
     std::span<const std::byte> view_;
 };
 
-/// A receive buffer being filled: one allocation, no zero-fill. Slices of the filled part may be taken at any time; bytes
-/// already handed out as a slice are never written again.
+/// A receive buffer being filled: one allocation, no zero-fill. Slices of the filled part may be taken at any time;
+/// bytes already handed out as a slice are never written again.
 /// threads  one owner
 class Buffer {
 public:

@@ -10,18 +10,30 @@ namespace weir {
 
 std::string_view name_of(Errc code) noexcept {
     switch (code) {
-        case Errc::bad_input: return "bad_input";
-        case Errc::denied: return "denied";
-        case Errc::not_found: return "not_found";
-        case Errc::unsupported: return "unsupported";
-        case Errc::unreachable: return "unreachable";
-        case Errc::timed_out: return "timed_out";
-        case Errc::lost_peer: return "lost_peer";
-        case Errc::busy: return "busy";
-        case Errc::cancelled: return "cancelled";
-        case Errc::no_space: return "no_space";
-        case Errc::io: return "io";
-        case Errc::internal: return "internal";
+        case Errc::bad_input:
+            return "bad_input";
+        case Errc::denied:
+            return "denied";
+        case Errc::not_found:
+            return "not_found";
+        case Errc::unsupported:
+            return "unsupported";
+        case Errc::unreachable:
+            return "unreachable";
+        case Errc::timed_out:
+            return "timed_out";
+        case Errc::lost_peer:
+            return "lost_peer";
+        case Errc::busy:
+            return "busy";
+        case Errc::cancelled:
+            return "cancelled";
+        case Errc::no_space:
+            return "no_space";
+        case Errc::io:
+            return "io";
+        case Errc::internal:
+            return "internal";
     }
     return "unknown";
 }
@@ -34,14 +46,23 @@ Error from_errno(int err, std::string_view step) {
     Errc code = Errc::io;
     switch (err) {
         case ENOSPC:
-        case EDQUOT: code = Errc::no_space; break;
+        case EDQUOT:
+            code = Errc::no_space;
+            break;
         case EACCES:
         case EPERM:
-        case EROFS: code = Errc::denied; break;
-        case ENOENT: code = Errc::not_found; break;
+        case EROFS:
+            code = Errc::denied;
+            break;
+        case ENOENT:
+            code = Errc::not_found;
+            break;
         case EAGAIN:
-        case EBUSY: code = Errc::busy; break;
-        default: break;
+        case EBUSY:
+            code = Errc::busy;
+            break;
+        default:
+            break;
     }
     return Error{code, std::strerror(err), std::string(step)};
 }

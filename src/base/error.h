@@ -9,8 +9,8 @@
 
 namespace weir {
 
-/// What kind of failure it is; the text is for people, this is for code. The caller's policy decides what to do about it:
-/// `unreachable` (no connection) and `denied` (a wrong key) look alike to a user and must not be retried alike.
+/// What kind of failure it is; the text is for people, this is for code. The caller's policy decides what to do about
+/// it: `unreachable` (no connection) and `denied` (a wrong key) look alike to a user and must not be retried alike.
 enum class Errc {
     bad_input,    ///< what the user or a peer gave breaks a rule
     denied,       ///< 401, 403, a wrong key, a forbidden address, no permission on a file
@@ -18,9 +18,9 @@ enum class Errc {
     unsupported,  ///< understood, and not something weir does
     unreachable,  ///< no connection: DNS, refused, TLS
     timed_out,
-    lost_peer,    ///< the connection ended before its time
-    busy,         ///< try later: 429, 503, locked by another process
-    cancelled,    ///< asked to stop; an outcome, never logged as an error
+    lost_peer,  ///< the connection ended before its time
+    busy,       ///< try later: 429, 503, locked by another process
+    cancelled,  ///< asked to stop; an outcome, never logged as an error
     no_space,
     io,
     internal,  ///< a bug of ours
@@ -56,7 +56,8 @@ struct [[nodiscard]] Result : boost::system::result<T, Error> {
 /// errno as an Error: ENOSPC/EDQUOT no_space, EACCES/EPERM/EROFS denied, ENOENT not_found, the rest io.
 [[nodiscard]] Error from_errno(int err, std::string_view step);
 
-/// An assertion that stays on in release: says what was expected and where, then aborts. For our own bugs only, never for input.
+/// An assertion that stays on in release: says what was expected and where, then aborts. For our own bugs only, never
+/// for input.
 #define WEIR_ASSERT(cond) (static_cast<bool>(cond) ? void(0) : ::weir::assertion_failed(#cond, __FILE__, __LINE__))
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line) noexcept;
 

@@ -22,8 +22,9 @@ struct Field {
 
 struct Settings {
     Level level = Level::info;
-    bool json = false;   ///< one object per line: level, time (RFC 3339, seconds), caller, message, error, fields (FC2-138)
-    bool colour = false; ///< set when standard error is a terminal and NO_COLOR is not set
+    bool json =
+        false;  ///< one object per line: level, time (RFC 3339, seconds), caller, message, error, fields (FC2-138)
+    bool colour = false;  ///< set when standard error is a terminal and NO_COLOR is not set
 };
 
 /// Text as FC2-138: "7:02AM ERR path/file.cpp:29 > message key=value". Level names TRC DBG INF WRN ERR FTL.
@@ -41,8 +42,8 @@ struct Where {
 void write(Level level, Where where, std::string_view message, std::initializer_list<Field> fields = {});
 
 /// The line write() would print at `when`, without its line end. Control characters are escaped: a line is one line.
-[[nodiscard]] std::string line_text(const Settings& settings, Level level, WallTime when, Where where, std::string_view message,
-                                    std::initializer_list<Field> fields = {});
+[[nodiscard]] std::string line_text(const Settings& settings, Level level, WallTime when, Where where,
+                                    std::string_view message, std::initializer_list<Field> fields = {});
 /// Standard error is a terminal and NO_COLOR is not set: the value for Settings::colour.
 [[nodiscard]] bool colour_wanted();
 /// Tests: lines go here instead of standard error; null restores it. Called under the lock of the log.
@@ -51,9 +52,12 @@ void capture(void (*into)(std::string_view line));
 }  // namespace weir::log
 
 // WEIR_LOG(info, "recording started", {"file", path}, {"url", masked_url(url)});  no formatting when the level is off
-#define WEIR_LOG(level_, ...)                                                                              \
-    do {                                                                                                   \
-        if (::weir::log::enabled(::weir::log::Level::level_))                                              \
+#define WEIR_LOG(level_, ...)                                                                                 \
+    do {                                                                                                      \
+        if (::weir::log::enabled(::weir::log::Level::level_))                                                 \
             ::weir::log::write(::weir::log::Level::level_, {__FILE__, __LINE__}, WEIR_LOG_ARGS(__VA_ARGS__)); \
     } while (false)
-#define WEIR_LOG_ARGS(message, ...) message, { __VA_ARGS__ }
+#define WEIR_LOG_ARGS(message, ...) \
+    message, {                      \
+        __VA_ARGS__                 \
+    }

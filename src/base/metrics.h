@@ -11,8 +11,11 @@ class Histogram;
 }  // namespace prometheus
 
 /// The numbers of this process, as Prometheus reads them. One registry for the process; the same name and labels give
-/// the same series wherever they are asked for. limits   1000 series a family; further label sets are counted together
-/// under the value "other" for every label threads  any errors   a name or label that Prometheus forbids, or one name
+/// the same series wherever they are asked for.
+/// limits  1000 series a family; further label sets are counted together
+/// under the value "other" for every label
+/// threads  any
+/// errors  a name or label that Prometheus forbids, or one name
 /// in two kinds, is a bug and aborts
 namespace weir::metrics {
 

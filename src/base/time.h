@@ -8,8 +8,8 @@
 
 namespace weir {
 
-using Micros = std::chrono::microseconds;           ///< stream time and its durations
-using Millis = std::chrono::milliseconds;           ///< waits and limits
+using Micros = std::chrono::microseconds;                  ///< stream time and its durations
+using Millis = std::chrono::milliseconds;                  ///< waits and limits
 using SteadyTime = std::chrono::steady_clock::time_point;  ///< deadlines, arrival; never steps
 using WallTime = std::chrono::system_clock::time_point;    ///< for people and for the journal; may step
 

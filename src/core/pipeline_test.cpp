@@ -37,7 +37,7 @@ public:
     Task<Result<End>> run(ItemSink& sink, Demand& demand) override {
         std::vector<Item> items;
         items.push_back(init());
-        if (auto taken = co_await sink.accept(items); !taken) co_return std::move(taken.error());
+        if (auto taken = co_await sink.accept(items); !taken) co_return taken.error();
         if (way_ == Way::fails) co_return Error{Errc::unreachable, "no route", "fetch"};
         if (way_ == Way::throws) throw std::runtime_error("a bug");
         while (way_ == Way::waits && !demand.stop.asked()) (void)co_await bell_.wait();

@@ -121,7 +121,7 @@ Result<Batch*> StreamReader::poll(std::size_t max_bytes, std::size_t max_items) 
 Task<Result<Batch>> StreamReader::next_batch(std::size_t max_bytes, std::size_t max_items) {
     for (;;) {
         auto batch = poll(max_bytes, max_items);
-        if (!batch) co_return std::move(batch.error());
+        if (!batch) co_return batch.error();
         if (!(*batch)->items.empty()) co_return std::move(batch_);
         if (!bell_) bell_.emplace(core_->ex);
         waiting_ = true;

@@ -19,7 +19,8 @@ struct Entry {
 };
 
 /// The items of a Stream by position: 1, 2, 3 … without holes. A power-of-two circle that grows to what the limits ask
-/// for. threads  one owner
+/// for.
+/// threads  one owner
 class Ring {
 public:
     [[nodiscard]] std::uint64_t first() const noexcept { return first_; }

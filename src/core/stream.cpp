@@ -16,11 +16,11 @@ Task<Result<>> pump(Reader& from, ItemSink& to) {
     std::vector<Item> items;
     for (;;) {
         auto batch = co_await from.next_batch();
-        if (!batch) co_return std::move(batch.error());
+        if (!batch) co_return batch.error();
         items.clear();
         for (const auto& item : batch->items) items.push_back(*item);
         const bool last = !items.empty() && std::holds_alternative<End>(items.back());
-        if (auto taken = co_await to.accept(items); !taken) co_return std::move(taken.error());
+        if (auto taken = co_await to.accept(items); !taken) co_return taken.error();
         if (last) co_return Result<>{};
     }
 }

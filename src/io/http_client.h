@@ -27,20 +27,20 @@ struct HttpRequest {
     std::vector<std::pair<std::string, std::string>> headers;  ///< sent to the first origin only, never across hosts
     Bytes body = {};
     std::optional<std::pair<std::uint64_t, std::uint64_t>> range = {};  ///< first, last byte
-    bool media = false;                    ///< HTTP/1.1 only, no content coding asked for; else HTTP/2 where it can be had, gzip and br
+    bool media = false;  ///< HTTP/1.1 only, no content coding asked for; else HTTP/2 where it can be had, gzip and br
     int max_redirects = 10;
-    const UrlGuard* guard = nullptr;       ///< none: only schemes are checked
+    const UrlGuard* guard = nullptr;  ///< none: only schemes are checked
     CookieJar* cookies = nullptr;
     Millis connect_timeout{10'000};
-    Millis stall_timeout{20'000};          ///< no byte for so long
+    Millis stall_timeout{20'000};  ///< no byte for so long
     std::optional<SteadyTime> deadline = {};
-    std::uint64_t max_body = 16u << 20;    ///< decoded bytes
+    std::uint64_t max_body = 16u << 20;  ///< decoded bytes
 };
 
 struct HttpHead {
     int status = 0;
-    Url url;                                                    ///< after redirects
-    std::vector<std::pair<std::string, std::string>> headers;   ///< names in lower case, last response only
+    Url url;                                                   ///< after redirects
+    std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case, last response only
     std::optional<std::uint64_t> content_length;
     [[nodiscard]] const std::string* find(std::string_view name) const;
 };

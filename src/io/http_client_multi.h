@@ -18,7 +18,8 @@ protected:
 };
 
 /// libcurl's multi handle, its sockets and its timer on one shard's io_context. `easy` is a CURL*; the header of
-/// libcurl stays out of ours. threads  one shard
+/// libcurl stays out of ours.
+/// threads  one shard
 class CurlMulti {
 public:
     static std::shared_ptr<CurlMulti> create(asio::any_io_executor executor, int max_connections_per_host);

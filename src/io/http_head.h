@@ -24,7 +24,8 @@ struct ParsedHead {
 /// in        any cut of the byte stream
 /// returns   the head once it is whole, else nothing ("feed me more"); `consumed` bytes of `in` belonged to it
 /// limits    head <= 16 KiB, <= 100 fields, target <= 8 KiB, checked while the bytes arrive; work grows linearly with
-/// them errors    bad_input with the status to answer (400, 414, 431, 501, 505). Refused: bare CR or LF, NUL, folded
+/// them
+/// errors  bad_input with the status to answer (400, 414, 431, 501, 505). Refused: bare CR or LF, NUL, folded
 /// lines, space
 ///           before a colon, no or two Hosts, two Content-Lengths or one that is not plain digits, Content-Length
 ///           beside Transfer-Encoding, any coding but chunked, a path with a bad escape, a NUL, or more ".." than
@@ -54,7 +55,8 @@ private:
 /// Takes the framing off a chunked body, without copying.
 ///
 /// returns   `data` is a part of `in` (may be empty), `consumed` how much of `in` is used up; `done` after the last
-/// trailer line limits    a chunk below 2^60 bytes, its size line <= 1 KiB, trailers <= 8 KiB in all (read and dropped)
+/// trailer line
+/// limits  a chunk below 2^60 bytes, its size line <= 1 KiB, trailers <= 8 KiB in all (read and dropped)
 /// errors    bad_input; after that every further call fails alike
 /// source    RFC 9112 section 7.1
 class ChunkDecoder {

@@ -19,10 +19,10 @@ namespace weir {
 
 /// The head of a request, checked against the limits before anything else is read.
 struct ServerRequest {
-    std::string method, target;            ///< target as sent
-    std::string path, query;               ///< path percent-decoded; query as sent
+    std::string method, target;                                ///< target as sent
+    std::string path, query;                                   ///< path percent-decoded; query as sent
     std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
-    std::string peer;                      ///< numeric address
+    std::string peer;                                          ///< numeric address
     bool chunked = false;
     std::optional<std::uint64_t> content_length;
     [[nodiscard]] const std::string* find(std::string_view name) const;
@@ -48,7 +48,8 @@ public:
     virtual Task<Result<>> wait_closed() = 0;
     virtual void shutdown() = 0;
     [[nodiscard]] virtual const Bytes& early() const noexcept = 0;
-    [[nodiscard]] virtual int descriptor() const noexcept = 0;  ///< for accounting and socket options; stays ours to close
+    [[nodiscard]] virtual int descriptor()
+        const noexcept = 0;  ///< for accounting and socket options; stays ours to close
 };
 
 /// One request being answered. Exactly one of respond/begin_stream/take is called; if none is, the client gets 500.
@@ -80,11 +81,11 @@ class HttpServer {
 public:
     struct Settings {
         std::string address = "127.0.0.1";
-        std::uint16_t port = 0;            ///< 0: any free one
+        std::uint16_t port = 0;  ///< 0: any free one
         std::size_t max_connections = 4096;
         Millis head_timeout{10'000}, idle_timeout{60'000}, write_timeout{30'000};
-        Millis body_timeout{60'000};       ///< between two pieces of a request body; read_body_text() as a whole
-        std::string port_option;           ///< named in the complaint about a port in use: "--listen"
+        Millis body_timeout{60'000};  ///< between two pieces of a request body; read_body_text() as a whole
+        std::string port_option;      ///< named in the complaint about a port in use: "--listen"
     };
     using Handler = std::function<Task<void>(Exchange&)>;
 
@@ -94,7 +95,7 @@ public:
     virtual void route(std::string methods, std::string path, Handler handler) = 0;
     virtual Result<> start() = 0;  ///< binds and listens; errors name address and port
     [[nodiscard]] virtual std::uint16_t port() const noexcept = 0;
-    virtual Task<void> stop() = 0; ///< from shard 0
+    virtual Task<void> stop() = 0;  ///< from shard 0
 };
 
 /// The connections of all servers of this process, taken ones included, for accounting in tests.

@@ -489,7 +489,9 @@ Task<void> serve(std::shared_ptr<Client> client) {
             if (head.error().status) co_await refuse_head(std::move(client), head.error());
             co_return;
         }
-        if (!*head || !co_await answer(client, std::move(**head))) co_return;
+        if (!*head) co_return;
+        const bool stays = co_await answer(client, std::move(**head));
+        if (!stays) co_return;
     }
 }
 

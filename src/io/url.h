@@ -13,11 +13,11 @@ namespace weir {
 /// source  RFC 3986
 struct Url {
     std::string scheme, host, path, query, user, password;  ///< path begins with '/'; host of IPv6 without brackets
-    std::uint16_t port = 0;                                  ///< the effective one
+    std::uint16_t port = 0;                                 ///< the effective one
 
-    [[nodiscard]] std::string text() const;          ///< without user info and fragment
-    [[nodiscard]] std::string without_query() const; ///< for names and hashes: tokens live in queries
-    [[nodiscard]] std::string origin() const;        ///< scheme://host:port
+    [[nodiscard]] std::string text() const;           ///< without user info and fragment
+    [[nodiscard]] std::string without_query() const;  ///< for names and hashes: tokens live in queries
+    [[nodiscard]] std::string origin() const;         ///< scheme://host:port
     [[nodiscard]] std::string host_header() const;
 };
 

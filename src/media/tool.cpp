@@ -83,7 +83,8 @@ Error death(const ChildExit& exit) {
 Task<std::optional<Result<Summary>>> read_outcome(Child& child, const std::function<void(double)>& on_progress) {
     for (;;) {
         auto line = co_await child.read_line(max_line);
-        if (!line || co_await cancelled()) co_return std::nullopt;
+        const bool stopped = co_await cancelled();
+        if (!line || stopped) co_return std::nullopt;
         auto said = parse_line(*line);
         if (!said) co_return Result<Summary>(said.error());
         if (said->outcome) co_return std::move(said->outcome);
@@ -107,10 +108,15 @@ Task<Result<Summary>> run_tool(asio::any_io_executor ex, ToolPlan plan, std::fun
     child->close_stdin();
     std::optional<Result<Summary>> outcome;
     if (sent) outcome = co_await read_outcome(*child, on_progress);
-    const bool stopped = !outcome && co_await cancelled();
+    const bool asked_to_stop = co_await cancelled();
+    const bool stopped = !outcome && asked_to_stop;
 
     co_await uncancellable();
-    const ChildExit exit = outcome ? co_await child->wait() : co_await child->kill(grace);
+    ChildExit exit;
+    if (outcome)
+        exit = co_await child->wait();
+    else
+        exit = co_await child->kill(grace);
     co_await aside.join();
     co_await aside.stop("media tool ended");
     if (!complaints.empty()) WEIR_LOG(debug, "media tool", {"exit", exit.text()}, {"stderr", complaints});

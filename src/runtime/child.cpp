@@ -192,7 +192,7 @@ std::string ChildExit::text() const {
 
 Result<std::unique_ptr<Child>> Child::start(asio::any_io_executor ex, const ChildOptions& options) {
     auto launched = detail::launch(options);
-    if (!launched) return within("start child", std::move(launched.error()));
+    if (!launched) return within("start child", launched.error());
     return std::unique_ptr<Child>(std::make_unique<ChildImpl>(ex, *launched));
 }
 

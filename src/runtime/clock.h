@@ -29,9 +29,9 @@ public:
     [[nodiscard]] WallTime wall() const override;
     Task<bool> sleep_until(SteadyTime when) override;
     void advance(Micros by);
-    void step_wall(Micros by);                       ///< F9: the wall clock jumps, the steady one does not
-    [[nodiscard]] std::size_t waiting() const;       ///< how many sleep now
-    [[nodiscard]] SteadyTime next() const;           ///< the earliest deadline, or max
+    void step_wall(Micros by);                  ///< F9: the wall clock jumps, the steady one does not
+    [[nodiscard]] std::size_t waiting() const;  ///< how many sleep now
+    [[nodiscard]] SteadyTime next() const;      ///< the earliest deadline, or max
 
 private:
     struct State;

@@ -38,7 +38,7 @@ struct DirEntry {
 };
 
 struct Space {
-    std::uint64_t free = 0;   ///< bytes an ordinary user may still write
+    std::uint64_t free = 0;  ///< bytes an ordinary user may still write
     std::uint64_t total = 0;
 };
 

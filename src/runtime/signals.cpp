@@ -51,7 +51,8 @@ Task<int> next_signal() {
     co_await asio::this_coro::throw_if_cancelled(false);
     int number = 0;
     const int copy = ::fcntl(pipe.ends[0], F_DUPFD_CLOEXEC, 0);  // a descriptor object closes what it was given
-    if (copy >= 0 && !co_await detail::cancelled_before()) {
+    const bool cancelled = co_await detail::cancelled_before();
+    if (copy >= 0 && !cancelled) {
         asio::posix::stream_descriptor in(co_await asio::this_coro::executor, copy);
         unsigned char byte = 0;
         boost::system::error_code ec;

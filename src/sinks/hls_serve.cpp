@@ -233,7 +233,9 @@ Task<void> serve_playlist(const HlsServe& hls, const HlsServe::Before& before, E
     const auto text = hls.playlist();
     if (text.empty()) co_return co_await say(exchange, 503, "no segment yet\n", headers_of("Retry-After", "1"));
     const auto body = Bytes::copy_of(text);
-    if (before && co_await before(exchange, HlsServe::Asked::playlist, body)) co_return;
+    bool answered = false;
+    if (before) answered = co_await before(exchange, HlsServe::Asked::playlist, body);
+    if (answered) co_return;
     (void)co_await exchange.respond(200, "application/vnd.apple.mpegurl", body,
                                     headers_of("Cache-Control", "no-cache"));
 }
@@ -245,7 +247,9 @@ Task<void> serve_segment(const HlsServe& hls, const HlsServe::Before& before, st
     const auto body = good ? hls.segment(sequence) : Bytes{};
     if (body.empty())
         co_return co_await say(exchange, 404, "no such segment\n", headers_of("Cache-Control", "no-cache"));
-    if (before && co_await before(exchange, HlsServe::Asked::segment, body)) co_return;
+    bool answered = false;
+    if (before) answered = co_await before(exchange, HlsServe::Asked::segment, body);
+    if (answered) co_return;
     (void)co_await exchange.respond(200, "video/mp2t", body, headers_of("Cache-Control", "max-age=60"));
 }
 

@@ -78,7 +78,9 @@ Task<Result<End>> TestPattern::run(ItemSink& sink, Demand& demand) {
             // A piece exists once its last picture was shown, as with a real encoder: so its time is its end.
             const auto next = i + 1 < s.pieces.size() ? s.map.steps[s.pieces[i + 1]].time : s.map.period;
             const auto due = start + micros_of(shift + next);
-            if (due > s.clock.now() && !co_await s.clock.sleep_until(due)) over = true;
+            bool came = true;
+            if (due > s.clock.now()) came = co_await s.clock.sleep_until(due);
+            if (!came) over = true;
             if (over || demand.stop.asked()) {
                 over = true;
                 break;

@@ -9,10 +9,14 @@
 namespace weir {
 
 /// The built-in live source: a transport stream file played in an endless loop at its own pace, its clocks and counters
-/// going on from loop to loop as if it were one broadcast. pace    live: chunks of about `step` of media, each when its
-/// time has come; `preroll` of media at once, as if it had begun earlier items   Init, Chunks with dts (rap where a
-/// decoder may start) and arrival: when the chunk's time came ends    stopped; duration when `duration` of media was
-/// published memory  the file, once threads one shard
+/// going on from loop to loop as if it were one broadcast.
+/// pace  live: chunks of about `step` of media, each when its
+/// time has come; `preroll` of media at once, as if it had begun earlier
+/// items  Init, Chunks with dts (rap where a
+/// decoder may start) and arrival: when the chunk's time came
+/// ends  stopped; duration when `duration` of media was
+/// published
+/// memory  the file, once threads one shard
 class TestPattern final : public Source {
 public:
     struct Settings {
@@ -33,7 +37,8 @@ private:
 };
 
 /// The pattern file as bytes: made in `folder` (a cache; made when missing) the first time, read from there afterwards.
-/// Several processes may do so at once. `plan.output` is chosen here, from the plan. errors  of the encoder and of the
+/// Several processes may do so at once. `plan.output` is chosen here, from the plan.
+/// errors  of the encoder and of the
 /// disk
 Task<Result<Bytes>> load_pattern(FileLane& lane, Path folder, media::PatternPlan plan);
 

@@ -244,7 +244,7 @@ Result<LoadedBook> load_book(File& file) {
     std::vector<std::byte> buffer(256u << 10);
     for (std::uint64_t at = 0;;) {
         auto got = file.pread(at, buffer);
-        if (!got) return within("read journal", std::move(got.error()));
+        if (!got) return within("read journal", got.error());
         if (*got == 0) break;
         scanner.feed({reinterpret_cast<const char*>(buffer.data()), *got});
         at += *got;

@@ -38,7 +38,7 @@ Result<> append_line(File& file, const journal::Line& line) {
     auto r = file.append(std::span(&bytes, 1));
     if (!r) (void)file.truncate(*before).has_value();
     if (r) r = file.sync();
-    if (!r) return within("journal", std::move(r.error()));
+    if (!r) return within("journal", r.error());
     return r;
 }
 
@@ -274,11 +274,11 @@ private:
             if (auto r = verified_point.hit(); !r) return r;
             auto r = lane_.fs().rename(temporary(), *name);
             if (r) break;
-            if (r.error().code != Errc::busy) return within("name the final file", std::move(r.error()));
+            if (r.error().code != Errc::busy) return within("name the final file", r.error());
             ++number;
         }
         if (number) WEIR_LOG(info, "the name was taken meanwhile", {"wished", target().string()}, {"file", made_.path});
-        if (auto r = lane_.fs().sync_folder(folder_); !r) return within("name the final file", std::move(r.error()));
+        if (auto r = lane_.fs().sync_folder(folder_); !r) return within("name the final file", r.error());
         made_.step = Final::Step::renamed;
         made_.keep = keep_;
         if (auto r = renamed_point.hit(); !r) return r;
@@ -293,8 +293,7 @@ private:
             return say(made_);
         }
         for (const auto& raw : book_.raws)
-            if (auto r = remove_if_there(folder_ / raw.path); !r)
-                return within("remove raw file", std::move(r.error()));
+            if (auto r = remove_if_there(folder_ / raw.path); !r) return within("remove raw file", r.error());
         if (auto r = lane_.fs().sync_folder(folder_); !r) return r;
         made_.step = Final::Step::raw_deleted;
         if (auto r = deleted_point.hit(); !r) return r;
@@ -356,7 +355,7 @@ Task<Result<Finished>> finalise_with(asio::any_io_executor ex, Clock& clock, Fil
                                      bool keep_raw, FinaliseTools tools) {
     Finaliser finaliser(std::move(ex), clock, lane, std::move(journal), keep_raw, std::move(tools));
     auto r = co_await finaliser.run();
-    if (!r) co_return within("finalise", std::move(r.error()));
+    if (!r) co_return within("finalise", r.error());
     co_return r;
 }
 

@@ -17,7 +17,8 @@ namespace weir::store::journal {
 /// The lines of NAME.weir.jsonl: one JSON object each, `k` first, and last the member `c`: sixteen hex digits of the
 /// XXH3-64 of all bytes of the line before that member's comma. Times are microseconds of stream time or Unix
 /// milliseconds (`t`, `pdt`). Paths are bare file names in the journal's own folder. Readers ignore unknown keys and
-/// kinds and refuse a higher `v`. source  design.md, "The journal"
+/// kinds and refuse a higher `v`.
+/// source  design.md, "The journal"
 inline constexpr int version = 1;
 inline constexpr std::size_t max_line = 64u << 10;
 
@@ -149,7 +150,8 @@ using Line =
 [[nodiscard]] std::string_view name_of(Final::Step step) noexcept;
 
 /// Splits a file that arrives in pieces into lines and judges them as a whole: a bad tail is what a crash leaves and is
-/// cut; a bad line with proof behind it that it had once been durable means damage. threads  one owner
+/// cut; a bad line with proof behind it that it had once been durable means damage.
+/// threads  one owner
 class Scanner {
 public:
     using Take = std::function<void(const Line&, std::uint64_t offset)>;

@@ -352,7 +352,7 @@ Result<Line> parse(std::string_view text) {
     fields.text("k", kind);
     if (fields.complaint()) return *fields.complaint();
     auto line = dispatch(kind, fields);
-    if (!line) return within(kind, std::move(line.error()));
+    if (!line) return within(kind, line.error());
     return line;
 }
 

@@ -46,20 +46,20 @@ Result<std::unique_ptr<Keeper>> Keeper::create(FileSystem& fs, std::shared_ptr<S
     for (unsigned number = 0; number < tries; ++number) {
         keeper->target_ = numbered(plan.target, number);
         auto taken = fs.exists(keeper->target_);
-        if (!taken) return within("create recording", std::move(taken.error()));
+        if (!taken) return within("create recording", taken.error());
         if (*taken) continue;
         keeper->stem_ = folder_of(keeper->target_) / keeper->target_.stem();
         keeper->journal_path_ = keeper->stem_.string() + std::string(journal_ending);
         auto file = fs.create(keeper->journal_path_);
         if (!file && file.error().code == Errc::busy) continue;
-        if (!file) return within("create recording", std::move(file.error()));
+        if (!file) return within("create recording", file.error());
         keeper->lock_ = std::move(*file);
         if (number)
             WEIR_LOG(info, "the name is taken, recording under another one", {"wished", plan.target.string()},
                      {"file", keeper->target_.string()});
         if (auto r = keeper->start_journal(plan, wall); !r) {
             (void)fs.remove(keeper->journal_path_).has_value();
-            return within("create recording", std::move(r.error()));
+            return within("create recording", r.error());
         }
         keeper->publish();
         return keeper;
@@ -87,7 +87,7 @@ Result<> Keeper::start_journal(const RecordingPlan& plan, WallTime wall) {
 Result<std::unique_ptr<Keeper>> Keeper::resume(FileSystem& fs, std::shared_ptr<SpaceGate> gate, Path journal,
                                                WallTime wall) {
     auto recovered = recover_blocking(fs, journal);
-    if (!recovered) return within("resume recording", std::move(recovered.error()));
+    if (!recovered) return within("resume recording", recovered.error());
     const Book& book = recovered->book;
     if (book.end) return Error{Errc::busy, fmt::format("{} has ended already", journal.string())};
     std::unique_ptr<Keeper> keeper(new Keeper(fs, std::move(gate)));
@@ -97,7 +97,7 @@ Result<std::unique_ptr<Keeper>> Keeper::resume(FileSystem& fs, std::shared_ptr<S
     k.target_ = folder_of(journal) / book.open.target;
     k.lock_ = std::move(recovered->journal);
     auto size = k.lock_->size();
-    if (!size) return within("resume recording", std::move(size.error()));
+    if (!size) return within("resume recording", size.error());
     k.journal_size_ = *size;
     k.wall_ = wall;
     k.boot_ = boot_name(fs);
@@ -368,11 +368,11 @@ Result<> Keeper::ensure_raw(Lane& l) {
         const Path path = fmt::format("{}.{}{}", stem_.string(), f, ending_of(format));
         auto file = fs_.create(path);
         if (!file && file.error().code == Errc::busy) continue;
-        if (!file) return within("open raw file", std::move(file.error()));
+        if (!file) return within("open raw file", file.error());
         if (auto r = fs_.sync_folder(folder_of(path)); !r) {
             file->reset();
             (void)fs_.remove(path).has_value();
-            return within("open raw file", std::move(r.error()));
+            return within("open raw file", r.error());
         }
         l.raw = std::make_shared<RawOut>();
         l.raw->f = f;

@@ -82,7 +82,7 @@ Result<> Keeper::flush_journal() {
     if (journal_torn_) {
         if (auto r = file.truncate(journal_size_); !r) {
             gate_->close(r.error());
-            return within("journal", std::move(r.error()));
+            return within("journal", r.error());
         }
         journal_torn_ = false;
     }
@@ -90,7 +90,7 @@ Result<> Keeper::flush_journal() {
     if (auto r = file.append(std::span(&bytes, 1)); !r) {
         journal_torn_ = !file.truncate(journal_size_);
         gate_->close(r.error());
-        return within("journal", std::move(r.error()));
+        return within("journal", r.error());
     }
     journal_size_ += out_.size();
     unsynced_ += out_;
@@ -120,11 +120,10 @@ Result<> Keeper::sync_journal() {
 /// After a failed sync the kernel may have dropped the pages: the same bytes once more, through another descriptor.
 Result<> Keeper::rewrite_journal() {
     auto again = fs_.open(journal_path_, true);
-    if (!again) return within("journal", std::move(again.error()));
+    if (!again) return within("journal", again.error());
     const auto at = journal_size_ - unsynced_.size();
-    if (auto r = (*again)->pwrite(at, std::as_bytes(std::span(unsynced_))); !r)
-        return within("journal", std::move(r.error()));
-    if (auto r = (*again)->sync(); !r) return within("journal", std::move(r.error()));
+    if (auto r = (*again)->pwrite(at, std::as_bytes(std::span(unsynced_))); !r) return within("journal", r.error());
+    if (auto r = (*again)->sync(); !r) return within("journal", r.error());
     journal_again_ = std::move(*again);
     journal_suspect_ = false;
     unsynced_.clear();
@@ -148,7 +147,7 @@ Result<> Keeper::close(Moment now) {
     for (auto& [number, l] : lanes_)
         if (l.raw) l.raw->dead = true;
     round(now);
-    if (auto r = sync_journal(); !r) return within("close recording", std::move(r.error()));
+    if (auto r = sync_journal(); !r) return within("close recording", r.error());
     if (end_said_) return let_go();
     journal::EndLine end;
     end.reason = std::string(name_of(end_.reason));
@@ -160,7 +159,7 @@ Result<> Keeper::close(Moment now) {
     end.t = unix_millis(now.wall);
     line(end);
     end_said_ = true;
-    if (auto r = sync_journal(); !r) return within("close recording", std::move(r.error()));
+    if (auto r = sync_journal(); !r) return within("close recording", r.error());
     return let_go();
 }
 

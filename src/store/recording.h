@@ -41,7 +41,8 @@ struct RecordingStats {
 
 /// Keeps items: raw bytes appended to NAME.N.ts, the journal NAME.weir.jsonl beside it, sync rounds each second (media,
 /// then journal). Never overwrites; holds a lock on the journal. Disk errors and full disks go through the gate: while
-/// no space is left, units are dropped and listed as Gaps, one alarm; it goes on when space returns. threads  its
+/// no space is left, units are dropped and listed as Gaps, one alarm; it goes on when space returns.
+/// threads  its
 /// shard; all file work on the lane
 class Recording : public ItemSink {
 public:

@@ -41,7 +41,7 @@ public:
         book_ = std::move(loaded->book);
         const auto& scan = loaded->scan;
         if (scan.good_bytes < scan.bytes) {
-            if (auto r = journal_.truncate(scan.good_bytes); !r) return within("cut journal", std::move(r.error()));
+            if (auto r = journal_.truncate(scan.good_bytes); !r) return within("cut journal", r.error());
             WEIR_LOG(info, "cut the torn end of a journal", {"journal", path_.string()},
                      {"bytes", scan.bytes - scan.good_bytes});
             say(journal::Trim{std::nullopt, scan.good_bytes, scan.bytes, "crash"});
@@ -49,13 +49,13 @@ public:
         if (!book_.end && book_.finals.empty()) {
             const auto raws = book_.raws;
             for (const auto& raw : raws)
-                if (auto r = check(raw); !r) return within(raw.path, std::move(r.error()));
+                if (auto r = check(raw); !r) return within(raw.path, r.error());
             if (auto r = sweep(); !r) return r.error();
         }
         if (lines_.empty()) return std::move(book_);
         const Bytes bytes = Bytes::copy_of(lines_);
-        if (auto r = journal_.append(std::span(&bytes, 1)); !r) return within("journal", std::move(r.error()));
-        if (auto r = journal_.sync(); !r) return within("journal", std::move(r.error()));
+        if (auto r = journal_.append(std::span(&bytes, 1)); !r) return within("journal", r.error());
+        if (auto r = journal_.sync(); !r) return within("journal", r.error());
         book_.settle();
         return std::move(book_);
     }
@@ -243,10 +243,10 @@ Result<Recovered> recover_blocking(FileSystem& fs, const Path& path) {
     if (!is_journal_name(path.filename().string()))
         return Error{Errc::bad_input, fmt::format("{} is not a journal", path.string())};
     auto file = fs.open(path, true);
-    if (!file) return within("open journal", std::move(file.error()));
-    if (auto r = (*file)->lock(); !r) return within("lock journal", std::move(r.error()));
+    if (!file) return within("open journal", file.error());
+    if (auto r = (*file)->lock(); !r) return within("lock journal", r.error());
     auto book = recover_open(fs, **file, path);
-    if (!book) return within("recover", std::move(book.error()));
+    if (!book) return within("recover", book.error());
     return Recovered{std::move(*file), std::move(*book)};
 }
 
@@ -271,7 +271,7 @@ Unfinished unfinished_of(const Book& book, const Path& journal) {
 Result<std::vector<Unfinished>> find_unfinished_blocking(FileSystem& fs, const Path& folder,
                                                          std::vector<std::string>* complaints) {
     auto entries = fs.list(folder);
-    if (!entries) return within("look for unfinished recordings", std::move(entries.error()));
+    if (!entries) return within("look for unfinished recordings", entries.error());
     std::vector<Unfinished> found;
     const auto complain = [&](const Path& path, const Error& e) {
         if (complaints) complaints->push_back(fmt::format("{}: {}", path.string(), e.text()));

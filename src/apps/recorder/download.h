@@ -36,7 +36,8 @@ struct DownloadResult {
 };
 
 /// Records one stream into one file: what an earlier, killed run left in that folder is recovered and finished first or
-/// gone on with. threads  one shard; options.source.url was typed by the user
+/// gone on with.
+/// threads  one shard; options.source.url was typed by the user
 class Download {
 public:
     Download(Shard& shard, HttpClient& http, FileLane& lane, DownloadOptions options);

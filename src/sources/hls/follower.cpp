@@ -98,7 +98,7 @@ Task<Result<Loader::Loaded>> Follower::first_load(Demand& demand, Url url) {
             if (media->endlist)
                 co_return Error{Errc::not_found, "the playlist is finished and has no segments", "playlist"};
         }
-        const Error e = loaded ? not_yet() : std::move(loaded.error());
+        const Error e = loaded ? not_yet() : loaded.error();
         if (demand.stop.asked()) co_return Error{Errc::cancelled, demand.stop.reason()};
         if (is_guard(e) || e.code == Errc::cancelled || e.code == Errc::unsupported) co_return e;
         const bool patient = clock_.now() < until && e.code != Errc::bad_input;
@@ -117,19 +117,19 @@ Task<Result<>> Follower::prepare(Demand& demand) {
     co_await errors_not_throws();
     if (prepared_) co_return Result<>();
     auto loaded = co_await first_load(demand, settings_.url);
-    if (!loaded) co_return std::move(loaded.error());
+    if (!loaded) co_return loaded.error();
     if (auto* master = std::get_if<MasterPlaylist>(&loaded->playlist)) {
         const auto chosen = choose_variant(*master, settings_.quality);
         if (!chosen) co_return chosen.error();
         variant_ = master->variants[*chosen];
         stats_.rendition = variant_name(*variant_);
         auto url = loader_.resolve(loaded->url, variant_->uri);
-        if (!url) co_return within("rendition", std::move(url.error()));
+        if (!url) co_return within("rendition", url.error());
         master_ = std::move(*master);
         master_url_ = settings_.url;
         media_url_ = *url;
         loaded = co_await first_load(demand, std::move(*url));
-        if (!loaded) co_return std::move(loaded.error());
+        if (!loaded) co_return loaded.error();
         if (!std::holds_alternative<MediaPlaylist>(loaded->playlist))
             co_return Error{Errc::bad_input,
                             "a rendition of the multivariant playlist is a multivariant playlist itself", "playlist"};
@@ -141,7 +141,7 @@ Task<Result<>> Follower::prepare(Demand& demand) {
 
 Task<Result<>> Follower::enter(Loader::Loaded loaded) {
     const auto& media = std::get<MediaPlaylist>(loaded.playlist);
-    if (auto ok = recordable(media); !ok) co_return std::move(ok.error());
+    if (auto ok = recordable(media); !ok) co_return ok.error();
     finite_ = media.endlist;
     first_ = std::move(loaded);
     if (settings_.resume) {
@@ -149,7 +149,7 @@ Task<Result<>> Follower::enter(Loader::Loaded loaded) {
         continues_ = Window::continues(std::get<MediaPlaylist>(first_->playlist), *w.resume);
     }
     take(*first_);
-    if (auto ok = co_await look_at_first_segment(); !ok) co_return std::move(ok.error());
+    if (auto ok = co_await look_at_first_segment(); !ok) co_return ok.error();
     prepared_ = true;
     co_return Result<>();
 }
@@ -185,8 +185,8 @@ Task<Result<>> Follower::look_at_first_segment() {
         unit->opened = std::move(*opened);
         co_return Result<>();
     }
-    if (opened.error().code == Errc::unsupported || is_guard(opened.error())) co_return std::move(opened.error());
-    unit->error = std::move(opened.error());
+    if (opened.error().code == Errc::unsupported || is_guard(opened.error())) co_return opened.error();
+    unit->error = opened.error();
     co_return Result<>();
 }
 
@@ -272,12 +272,12 @@ Task<Result<Loader::Loaded>> Follower::reload() {
     if (master_ && hard_failures_ >= 3) {
         ++stats_.playlists;
         auto fresh = co_await loader_.playlist(master_url_, deadline, target_);
-        if (!fresh) co_return std::move(fresh.error());
+        if (!fresh) co_return fresh.error();
         const auto* master = std::get_if<MasterPlaylist>(&fresh->playlist);
         if (!master) co_return Error{Errc::bad_input, "the multivariant playlist became a media playlist", "playlist"};
         const auto& variant = master->variants[same_variant(*master, *variant_)];
         auto url = loader_.resolve(fresh->url, variant.uri);
-        if (!url) co_return within("rendition", std::move(url.error()));
+        if (!url) co_return within("rendition", url.error());
         variant_ = variant;
         media_url_ = *url;
         hard_failures_ = 0;

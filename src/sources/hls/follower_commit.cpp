@@ -21,7 +21,7 @@ Task<Result<End>> Follower::run(ItemSink& sink, Demand& demand) {
     if (!prepared_) {
         auto ready = co_await prepare(demand);
         if (!ready && demand.stop.asked()) co_return End{EndReason::stopped, demand.stop.reason()};
-        if (!ready) co_return std::move(ready.error());
+        if (!ready) co_return ready.error();
     }
     begin_position_ = position_;
     first_.reset();
@@ -41,7 +41,7 @@ Task<Result<End>> Follower::commit(Demand& demand) {
     while (true) {
         if (demand.stop.asked()) {
             co_await uncancellable();
-            if (auto r = co_await wind_down(); !r) co_return std::move(r.error());
+            if (auto r = co_await wind_down(); !r) co_return r.error();
             co_return End{EndReason::stopped, demand.stop.reason()};
         }
         if (fatal_ && (!delivered_any_ || queue_.empty())) co_return *fatal_;
@@ -56,12 +56,12 @@ Task<Result<End>> Follower::commit(Demand& demand) {
         }
         bool moved = true;
         if (const auto unit = queue_.front().unit) {
-            if (auto r = co_await step(*unit, moved); !r) co_return std::move(r.error());
+            if (auto r = co_await step(*unit, moved); !r) co_return r.error();
         } else {
             std::vector<Item> items;
             lose(queue_.front().missed, items);
             pop();
-            if (auto r = co_await hand_on(items); !r) co_return std::move(r.error());
+            if (auto r = co_await hand_on(items); !r) co_return r.error();
         }
         if (moved) continue;
         // On its own: GCC 12 awaits what stands right of && even when the left side is false.

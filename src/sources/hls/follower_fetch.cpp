@@ -65,7 +65,7 @@ Task<void> Follower::fetch(UnitPtr unit) {
             WEIR_LOG(info, "segment came in the end", {"unit", unit->segment.sequence}, {"tries", unit->tries});
         unit->state = Unit::State::done;
     } else {
-        attempt_failed(*unit, std::move(done.error()));
+        attempt_failed(*unit, done.error());
     }
     work_.notify();
     schedule();
@@ -135,7 +135,7 @@ Task<Result<>> Follower::attempt(Unit& unit) {
                                  jitter_seed());
         }
         auto opened = co_await loader_.open(unit, target_);
-        if (!opened) co_return std::move(opened.error());
+        if (!opened) co_return opened.error();
         unit.opened = std::move(*opened);
     } else if (!unit.backoff) {
         unit.backoff.emplace(Backoff::Settings{Millis{250}, Millis{4'000}, 2.0}, jitter_seed());
@@ -147,12 +147,14 @@ Task<Result<>> Follower::attempt(Unit& unit) {
     if (prefix.due > 0) prefix.digest = unit.passed_hash->digest();
     auto piece = Result<Bytes>(std::move(open.first));
     while (true) {
-        if (auto ok = receive(unit, std::move(*piece), prefix); !ok) co_return std::move(ok.error());
+        if (auto ok = receive(unit, std::move(*piece), prefix); !ok) co_return ok.error();
         work_.notify();
-        while (!unit.dropped && must_wait(unit))
-            if (!co_await room_.wait()) co_return Error{Errc::cancelled, "stopped"};
+        while (!unit.dropped && must_wait(unit)) {
+            const bool rung = co_await room_.wait();
+            if (!rung) co_return Error{Errc::cancelled, "stopped"};
+        }
         piece = co_await loader_.next(open);
-        if (!piece) co_return within("segment", std::move(piece.error()));
+        if (!piece) co_return within("segment", piece.error());
         if (piece->empty()) break;
     }
     if (prefix.seen < prefix.due) {

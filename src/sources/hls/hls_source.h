@@ -10,14 +10,14 @@
 namespace weir {
 
 struct HlsSettings {
-    Url url;                                   ///< master or media playlist, as the user gave it
+    Url url;  ///< master or media playlist, as the user gave it
     std::vector<std::pair<std::string, std::string>> headers;
-    std::string quality = "best";              ///< best, worst, 720p (or the next lower), 1500k, or a rendition's name
-    bool from_start = false;                   ///< the whole window; else from the live edge (three target durations back)
-    std::optional<Micros> duration;            ///< stop after so much media
-    Millis idle_timeout{30'000};               ///< no new segment for so long: the live is over (FC2-64)
-    Millis wait_for_start{0};                  ///< how long a 404 or an empty playlist is waited for at the start (--wait); 0: not
-    int parallel = 3;                          ///< fetches at once
+    std::string quality = "best";    ///< best, worst, 720p (or the next lower), 1500k, or a rendition's name
+    bool from_start = false;         ///< the whole window; else from the live edge (three target durations back)
+    std::optional<Micros> duration;  ///< stop after so much media
+    Millis idle_timeout{30'000};     ///< no new segment for so long: the live is over (FC2-64)
+    Millis wait_for_start{0};  ///< how long a 404 or an empty playlist is waited for at the start (--wait); 0: not
+    int parallel = 3;          ///< fetches at once
     std::uint64_t max_segment = 512u << 20;
     std::uint64_t max_playlist = 8u << 20;
     /// Where an interrupted recording stands: go on right after it while the window has it, else a Gap and go on.
@@ -28,20 +28,21 @@ struct HlsSettings {
         WallTime last_written = {};
     };
     std::optional<Resume> resume;
-    std::uint64_t seed = 0;                    ///< of the jitter; 0: from the system. Tests repeat with a fixed one
+    std::uint64_t seed = 0;  ///< of the jitter; 0: from the system. Tests repeat with a fixed one
 };
 
 struct HlsStats {
     std::uint64_t asked = 0, got = 0, missing = 0, retries = 0, bytes = 0, playlists = 0;
     std::string rendition;
-    std::uint64_t behind_units = 0;            ///< listed in the window and not yet committed
+    std::uint64_t behind_units = 0;  ///< listed in the window and not yet committed
 };
 
 /// Follows a live (or finished) HLS playlist: every unit it asks for is delivered or a Gap, in order.
 /// source  RFC 8216; FC2-56 to FC2-67 for what it must survive
 class HlsSource : public Source {
 public:
-    static std::unique_ptr<HlsSource> create(asio::any_io_executor ex, Clock& clock, HttpClient& http, CookieJar* cookies, HlsSettings settings);
+    static std::unique_ptr<HlsSource> create(asio::any_io_executor ex, Clock& clock, HttpClient& http,
+                                             CookieJar* cookies, HlsSettings settings);
     /// Waits for the stream (wait_for_start), chooses the rendition and reads the first media playlist; emits nothing. run() does it
     /// when the caller did not. Everything that makes a recording impossible is an error here, before any file exists.
     virtual Task<Result<>> prepare(Demand& demand) = 0;

@@ -74,12 +74,12 @@ Task<Result<Loader::Loaded>> Loader::playlist(Url url, SteadyTime deadline, Micr
     r.stall_timeout =
         std::clamp(std::chrono::duration_cast<Millis>(2 * target_duration), Millis{3'000}, Millis{10'000});
     auto response = co_await http_.fetch(std::move(r));
-    if (!response) co_return within("playlist", std::move(response.error()));
+    if (!response) co_return within("playlist", response.error());
     if (response->head.status >= 300) co_return within("playlist", status_error(response->head));
     Limits limits;
     limits.bytes = settings_.max_playlist;
     auto parsed = parse(response->body, limits);
-    if (!parsed) co_return within("playlist", std::move(parsed.error()));
+    if (!parsed) co_return within("playlist", parsed.error());
     co_return Loaded{std::move(*parsed), response->head.url};
 }
 
@@ -88,7 +88,7 @@ Task<Result<aes::Block>> Loader::fetch_key(Url url) {
     r.max_body = 4096;
     r.deadline = clock_.now() + 10s;
     auto response = co_await http_.fetch(std::move(r));
-    if (!response) co_return within("key", std::move(response.error()));
+    if (!response) co_return within("key", response.error());
     if (response->head.status >= 300) co_return within("key", status_error(response->head));
     aes::Block key;
     if (response->body.size() != key.size())
@@ -122,14 +122,14 @@ Task<Result<aes::Block>> Loader::key(Url url) {
 
 Task<Result<OpenSegment>> Loader::open(const Unit& unit, Micros target_duration) {
     auto url = resolve(*unit.base, unit.segment.uri);
-    if (!url) co_return within("segment", std::move(url.error()));
+    if (!url) co_return within("segment", url.error());
     OpenSegment out;
     if (const auto wanted = unit.segment.key) {
         auto key_url = resolve(*unit.base, wanted->uri);
-        if (!key_url) co_return within("key", std::move(key_url.error()));
+        if (!key_url) co_return within("key", key_url.error());
         const auto iv = wanted->iv ? *wanted->iv : aes::iv_from_sequence(unit.segment.sequence);
         auto key_bytes = co_await key(std::move(*key_url));
-        if (!key_bytes) co_return std::move(key_bytes.error());
+        if (!key_bytes) co_return key_bytes.error();
         out.decrypt.emplace(*key_bytes, iv);
     }
     auto r = request(std::move(*url));
@@ -140,13 +140,13 @@ Task<Result<OpenSegment>> Loader::open(const Unit& unit, Micros target_duration)
         r.range = {range->offset, range->offset + range->length - 1};
     const bool ranged = r.range.has_value();
     auto body = co_await http_.open(std::move(r));
-    if (!body) co_return within("segment", std::move(body.error()));
+    if (!body) co_return within("segment", body.error());
     out.body = std::move(*body);
     const auto& head = out.body->head();
     if (head.status >= 300) co_return within("segment", status_error(head));
     if (ranged && head.status != 206)
         co_return Error{Errc::unsupported, "the server does not answer byte ranges", "segment"};
-    if (auto first = co_await read_first(out); !first) co_return within("segment", std::move(first.error()));
+    if (auto first = co_await read_first(out); !first) co_return within("segment", first.error());
     co_return out;
 }
 
@@ -155,7 +155,7 @@ Task<Result<>> Loader::read_first(OpenSegment& segment) {
     bool ended = false;
     while (!ended && segment.first.size() < sniff_bytes) {
         auto more = co_await next(segment);
-        if (!more) co_return std::move(more.error());
+        if (!more) co_return more.error();
         ended = more->empty();
         if (segment.first.empty()) {
             segment.first = std::move(*more);
@@ -179,7 +179,7 @@ Task<Result<Bytes>> Loader::next(OpenSegment& segment) {
     while (segment.body) {
         const auto asked = clock_.now();
         auto piece = co_await segment.body->next();
-        if (!piece) co_return std::move(piece.error());
+        if (!piece) co_return piece.error();
         segment.waited += std::chrono::duration_cast<Micros>(clock_.now() - asked);
         if (piece->empty()) {
             const auto& head = segment.body->head();
