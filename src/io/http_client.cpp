@@ -175,7 +175,8 @@ private:
         auto patience = request.connect_timeout;
         if (hop.deadline) patience = std::min(patience, std::chrono::ceil<Millis>(*hop.deadline - clock_.now()));
         if (patience <= Millis(0)) co_return Error{Errc::timed_out, fmt::format("no time left for {}", hop.url.host)};
-        auto found = co_await resolver_->resolve(hop.proxy ? hop.proxy->host : hop.url.host, patience);
+        const std::string host = hop.proxy ? hop.proxy->host : hop.url.host;
+        auto found = co_await resolver_->resolve(host, patience);
         if (!found || hop.proxy || !request.guard) co_return found;
         std::vector<std::string> allowed;
         std::optional<Error> refused;

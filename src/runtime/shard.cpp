@@ -76,6 +76,7 @@ struct Shards::State {
 
 Shards::Shards(std::size_t count) : state_(std::make_unique<State>()) {
     ::signal(SIGPIPE, SIG_IGN);  // a peer that left is an error of that write, also inside libcurl and OpenSSL
+    ::signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of that write, too
     if (count == 0) count = usable_cores();
     for (std::size_t i = 0; i < count; ++i) state_->shards.push_back(std::make_unique<ShardImpl>(i));
 }

@@ -68,7 +68,8 @@ struct Unfinished {
     Path journal, target;
     std::string source_kind, source_id;
     ResumePoint at;
-    bool ended = false;  ///< only the finalising is left
+    bool ended = false;      ///< only the finalising is left
+    std::string end_reason;  ///< then: name_of(EndReason), or "crash"
 };
 /// Looks in one folder (not below). Locked ones belong to another process and are left out. Damaged journals are
 /// reported in `complaints`.

@@ -257,6 +257,7 @@ Unfinished unfinished_of(const Book& book, const Path& journal) {
     u.source_kind = book.open.source_kind;
     u.source_id = book.open.source_id;
     u.ended = book.end.has_value();
+    if (book.end) u.end_reason = book.end->reason;
     u.at.last_written = from_unix_millis(book.last_written);
     u.at.stream_time = book.last_time();
     if (const auto* last = book.last_unit()) {

@@ -92,7 +92,12 @@ struct Download::State {
     TaskGroup preparing;
 };
 
-/// The unfinished recording of this very source, recovered; every other one in the folder is finished on the side.
+/// Was it this source's whole recording, and only its finishing was cut short? One that the user stopped was not: the source may go on.
+bool only_to_be_finished(const store::Unfinished& u) {
+    return u.ended && u.end_reason != name_of(EndReason::stopped) && u.end_reason != name_of(EndReason::error);
+}
+
+/// The unfinished recording of this very source; every other one in the folder is finished on the side.
 Task<Result<std::optional<store::Unfinished>>> Download::State::look_for_unfinished() {
     std::vector<std::string> complaints;
     auto found = co_await store::find_unfinished(lane, options.target.parent_path(), &complaints);
@@ -103,16 +108,18 @@ Task<Result<std::optional<store::Unfinished>>> Download::State::look_for_unfinis
         co_return found.error();
     }
     const auto id = source_id(options.source.url);
+    const auto fits = [&](const store::Unfinished& u) {
+        return u.source_id == id && (!u.ended || (only_to_be_finished(u) && u.target == options.target));
+    };
     const auto newest = std::max_element(found->begin(), found->end(), [&](const auto& a, const auto& b) {
-        const auto rank = [&](const auto& u) { return std::pair(u.source_id == id && !u.ended, u.at.last_written); };
-        return rank(a) < rank(b);
+        return std::pair(fits(a), a.at.last_written) < std::pair(fits(b), b.at.last_written);
     });
     std::optional<store::Unfinished> mine;
-    if (newest != found->end() && newest->source_id == id && !newest->ended) mine = *newest;
+    if (newest != found->end() && fits(*newest)) mine = *newest;
     for (const auto& each : *found)
         if (!mine || each.journal != mine->journal)
             others.spawn(finish_other(each.journal), "finish an earlier recording");
-    if (!mine) co_return mine;
+    if (!mine || mine->ended) co_return mine;
     auto recovered = co_await store::recover(lane, shard.clock(), mine->journal);
     if (!recovered) {
         WEIR_LOG(warn, "an unfinished recording could not be recovered; it is left as it is",
@@ -215,12 +222,18 @@ Task<Result<DownloadResult>> Download::State::run() {
     auto mine = co_await look_for_unfinished();
     if (!mine) co_return mine.error();
 
+    if (*mine && (*mine)->ended) {
+        WEIR_LOG(info, "this recording was whole and only has to be finished", {"file", (*mine)->target.string()});
+        End whole{EndReason::endlist, "finished after an interruption"};
+        co_return co_await finish((*mine)->journal, std::move(whole), true);
+    }
     auto prepared = co_await prepare_source(*mine);
     if (!prepared) {
         if (!*mine) co_return prepared.error();
         WEIR_LOG(info, "the stream is over; its interrupted recording is finished now",
                  {"reason", prepared.error().text()});
-        co_return co_await finish((*mine)->journal, End{EndReason::endlist, "the stream was over"}, true);
+        End over{EndReason::endlist, "the stream was over"};
+        co_return co_await finish((*mine)->journal, std::move(over), true);
     }
     if (*mine && (*mine)->at.any && !source->continues()) {
         WEIR_LOG(info, "the interrupted recording is of an earlier live; a new one begins",

@@ -112,6 +112,7 @@ void Follower::begin(Unit& unit, std::vector<Item>& items) {
         break_why_ = "origin restart";
     else if (unit.segment.discontinuity && break_why_.empty())
         break_why_ = "ext-x-discontinuity";
+    if (!delivered_any_) cutter_.rebase(position_);  // what was lost before the first unit keeps its length
     if (!break_why_.empty() && (delivered_any_ || settings_.resume)) {
         if (const auto last = cutter_.last_dts()) position_ = std::max(position_, *last + 1ms);
         items.emplace_back(Discontinuity{0, unit.segment.sequence, break_why_});
