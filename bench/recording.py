@@ -185,7 +185,8 @@ def finish_weir(process, args) -> str:
         told = json.loads(out.strip().splitlines()[-1])
     except (ValueError, IndexError):
         return f"exit {process.returncode}: {err[-300:]}"
-    return f"asked {told.get('asked')}, missing {told.get('missing')}, failed {told.get('failed')}"
+    why = f": {err.strip()[-300:]}" if told.get("failed") else ""
+    return f"asked {told.get('asked')}, missing {told.get('missing')}, failed {told.get('failed')}{why}"
 
 
 def report(results: list[list[Result]], args) -> int:

@@ -68,8 +68,8 @@ struct FileLane::State {
             if (strand->jobs.empty()) {
                 strand->scheduled = false;
             } else {
-                ready.push_back(strand);  // behind the other files: one busy file does not starve them
-                more.notify_one();
+                ready.push_back(
+                    strand);  // behind the other files: one busy file does not starve them; this thread goes on
             }
         }
     }

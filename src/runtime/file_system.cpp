@@ -48,7 +48,11 @@ Result<std::uint64_t> length_of(int fd) {
 class RealFile final : public File {
 public:
     RealFile(int fd, bool writable, std::uint64_t size) : fd_(fd), writable_(writable), size_(size) {}
-    ~RealFile() override { ::close(fd_); }
+    ~RealFile() override {
+        // A child that is being started holds copies of our descriptors until it runs; closing ours alone would leave it the lock.
+        if (locked_) (void)::flock(fd_, LOCK_UN);
+        ::close(fd_);
+    }
     RealFile(const RealFile&) = delete;
 
     Result<> append(std::span<const Bytes> parts) override {
@@ -130,7 +134,10 @@ public:
     }
 
     Result<> lock() override {
-        if (retried([&] { return ::flock(fd_, LOCK_EX | LOCK_NB); }) == 0) return {};
+        if (retried([&] { return ::flock(fd_, LOCK_EX | LOCK_NB); }) == 0) {
+            locked_ = true;
+            return {};
+        }
         if (errno == EWOULDBLOCK) return Error{Errc::busy, "locked by another process", "lock"};
         return from_errno(errno, "lock");
     }
@@ -138,6 +145,7 @@ public:
     [[nodiscard]] int descriptor() const noexcept override { return fd_; }
 
 private:
+    bool locked_ = false;
     const int fd_;
     const bool writable_;
     std::uint64_t size_;  ///< where the next append goes; a torn tail beyond it is overwritten

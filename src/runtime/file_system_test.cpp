@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <array>
 #include <fstream>
@@ -126,6 +127,16 @@ TEST_F(RealFiles, OneLockAtATime) {
     EXPECT_EQ(second->lock().error().code, Errc::busy);
     first.reset();
     EXPECT_TRUE(second->lock().has_value());
+}
+
+TEST_F(RealFiles, ACopyOfTheDescriptorInAStartingChildDoesNotKeepTheLock) {
+    auto first = made(root_ / "x");
+    const auto second = std::move(fs_.open(root_ / "x", true).value());
+    EXPECT_TRUE(first->lock().has_value());
+    const int copy = ::dup(first->descriptor());
+    first.reset();
+    EXPECT_TRUE(second->lock().has_value());
+    ::close(copy);
 }
 
 TEST_F(RealFiles, RenameNeverReplaces) {
