@@ -12,6 +12,7 @@ namespace weir {
 
 /// All file work of one root folder: few threads of its own, per-key order, bounded bytes. A hung mount blocks its own lane only;
 /// never call blocking file functions from a shard.
+/// lifetime  it goes before the shards that wait for it: its threads complete on them
 /// threads  submit and run from any shard; completion on the caller's shard
 class FileLane {
 public:

@@ -53,8 +53,8 @@ struct Finish {
 
     Result<Finished> run(bool keep_raw = false) {
         std::optional<Result<Finished>> out;
-        FileLane lane(rig.fs, {});
         test::on_shard([&](Shard& shard) -> Task<void> {
+            FileLane lane(rig.fs, {});
             out.emplace(
                 co_await finalise_with(shard.executor(), shard.clock(), lane, rig.journal(), keep_raw, media.tools()));
         });

@@ -11,8 +11,8 @@ namespace {
 
 TEST(Recording, TakesItemsThroughTheLaneAndSaysWhole) {
     Rig rig;
-    FileLane lane(rig.fs, {});
     test::on_shard([&](Shard& shard) -> Task<void> {
+        FileLane lane(rig.fs, {});
         SimulatedClock clock(shard.executor());
         RecordingPlan plan{rig.dir / "N.mp4", "hls", "src", {}};
         auto made = co_await Recording::create(shard.executor(), clock, lane, plan);
@@ -41,8 +41,8 @@ TEST(Recording, TakesItemsThroughTheLaneAndSaysWhole) {
 
 TEST(Recording, SyncsEachSecondAlsoWhenNothingComes) {
     Rig rig;
-    FileLane lane(rig.fs, {});
     test::on_shard([&](Shard& shard) -> Task<void> {
+        FileLane lane(rig.fs, {});
         SimulatedClock clock(shard.executor());
         RecordingPlan plan{rig.dir / "N.mp4", "hls", "src", {}};
         auto made = co_await Recording::create(shard.executor(), clock, lane, plan);
@@ -63,10 +63,10 @@ TEST(Recording, SyncsEachSecondAlsoWhenNothingComes) {
 
 TEST(Recording, WaitsForASlowDiskInsteadOfHoldingEverything) {
     Rig rig;
-    FileLane lane(rig.fs, {});
     std::mutex stall;
     std::size_t most = 0;
     test::on_shard([&](Shard& shard) -> Task<void> {
+        FileLane lane(rig.fs, {});
         SimulatedClock clock(shard.executor());
         RecordingPlan plan{rig.dir / "N.mp4", "hls", "src", {}};
         auto made = co_await Recording::create(shard.executor(), clock, lane, plan);
