@@ -19,10 +19,15 @@ def _unshare(flags: int) -> bool:
     return ctypes.CDLL(None, use_errno=True).unshare(flags) == 0
 
 
+def _private_mounts() -> bool:
+    """False in a chroot, whose root is no mount of its own."""
+    return subprocess.run(["mount", "--make-rprivate", "/"], stderr=subprocess.DEVNULL).returncode == 0
+
+
 def possible() -> bool:
     """Tried in a thread that ends at once."""
     answer: list[bool] = []
-    thread = threading.Thread(target=lambda: answer.append(os.geteuid() == 0 and _unshare(CLONE_NEWNS | CLONE_NEWNET)))
+    thread = threading.Thread(target=lambda: answer.append(os.geteuid() == 0 and _unshare(CLONE_NEWNS | CLONE_NEWNET) and _private_mounts()))
     thread.start()
     thread.join()
     return answer == [True]
@@ -40,8 +45,8 @@ def within(test: Callable[[], None], network: bool = False, mounts: bool = False
             if network:
                 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
                 subprocess.run(["ip", "address", "add", f"{PUBLIC}/32", "dev", "lo"], check=True)
-            if mounts:
-                subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+            if mounts and not _private_mounts():
+                raise OSError("mount --make-rprivate / failed")
             test()
         except BaseException as error:  # handed to the caller's thread
             failure.append(error)
