@@ -27,6 +27,13 @@ void append_json(std::string& out, std::string_view text);
 }
 [[nodiscard]] std::string ascii_lowered(std::string_view text);
 
+/// 0 to 15, or -1 for what is no hexadecimal digit.
+[[nodiscard]] constexpr int hex_value(char c) noexcept {
+    if (c >= '0' && c <= '9') return c - '0';
+    const char l = ascii_lower(c);
+    return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+}
+
 /// Without spaces, tabs and line ends at both ends.
 [[nodiscard]] std::string_view stripped(std::string_view text) noexcept;
 

@@ -3,12 +3,15 @@
 #include <curl/curl.h>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
+#include "base/time.h"
 
 namespace weir::http_detail {
 namespace {
@@ -133,19 +136,39 @@ private:
     }
 
     static int on_timer(CURLM*, long after_ms, void* raw) {
-        auto& self = *static_cast<AsioMulti*>(raw);
-        const auto turn = ++self.timer_turn_;
-        if (after_ms < 0 || !self.multi_) {
-            self.timer_.cancel();
-            return 0;
-        }
-        self.timer_.expires_after(std::chrono::milliseconds(after_ms));
-        self.timer_.async_wait([weak = self.weak_from_this(), turn](const boost::system::error_code& ec) {
-            // A handler that was already queued when the timer was set anew is told by its number.
-            if (const auto alive = weak.lock(); alive && !ec && alive->timer_turn_ == turn)
-                alive->drive(CURL_SOCKET_TIMEOUT, 0);
-        });
+        static_cast<AsioMulti*>(raw)->call_me(after_ms);
         return 0;
+    }
+
+    /// libcurl moves its alarm with nearly every packet. Ours is set anew only to an earlier time; one that rings too
+    /// early goes on sleeping. That saves a system call a packet.
+    void call_me(long after_ms) {
+        ++timer_turn_;
+        due_.reset();
+        if (after_ms < 0 || !multi_) return;
+        if (after_ms == 0) {
+            asio::post(executor_, [weak = weak_from_this(), turn = timer_turn_] {
+                if (const auto alive = weak.lock(); alive && alive->timer_turn_ == turn)
+                    alive->drive(CURL_SOCKET_TIMEOUT, 0);
+            });
+            return;
+        }
+        due_ = SteadyTime::clock::now() + std::chrono::milliseconds(after_ms);
+        if (!armed_ || *due_ < *armed_) sleep_until(*due_);
+    }
+
+    void sleep_until(SteadyTime when) {
+        armed_ = when;
+        timer_.expires_at(when);
+        timer_.async_wait([weak = weak_from_this(), when](const boost::system::error_code& ec) {
+            const auto alive = weak.lock();
+            if (!alive || ec || alive->armed_ != when) return;
+            alive->armed_.reset();
+            if (!alive->due_) return;
+            if (*alive->due_ > SteadyTime::clock::now()) return alive->sleep_until(*alive->due_);
+            alive->due_.reset();
+            alive->drive(CURL_SOCKET_TIMEOUT, 0);
+        });
     }
 
     void drive(curl_socket_t fd, int events) {
@@ -167,6 +190,8 @@ private:
 
     asio::any_io_executor executor_;
     asio::steady_timer timer_;
+    std::optional<SteadyTime> due_;    // when libcurl wants to be called
+    std::optional<SteadyTime> armed_;  // when timer_ rings: never later than due_
     std::uint64_t timer_turn_ = 0;
     CURLM* multi_ = nullptr;
     std::map<int, std::shared_ptr<Watch>> watches_;

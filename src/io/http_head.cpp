@@ -7,6 +7,8 @@
 #include <charconv>
 #include <utility>
 
+#include "base/text.h"
+
 namespace weir {
 namespace {
 
@@ -154,13 +156,6 @@ Result<ParsedHead> parse_whole(const std::string& head) {
     if (expect && lower(*expect) != "100-continue") return bad(417, "only 100-continue can be expected");
     out.expect_continue = expect && has_body && !out.http10;
     return out;
-}
-
-int hex_value(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
 }
 
 Result<std::string> percent_decoded(std::string_view raw) {

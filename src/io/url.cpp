@@ -21,12 +21,6 @@ bool is_alpha(char c) {
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
-int hex_value(char c) {
-    if (is_digit(c)) return c - '0';
-    const char l = ascii_lower(c);
-    return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
-
 Error bad(std::string what) {
     return Error{Errc::bad_input, std::move(what)};
 }

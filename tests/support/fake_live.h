@@ -41,8 +41,10 @@ public:
     /// For segments alone, with number and how often it was asked for before.
     std::function<std::optional<Reply>(std::uint64_t sequence, int asked, const std::string& body)> segment_faults;
 
+    /// As a new origin does: it begins with one segment, and the window grows.
     void restart(std::uint64_t sequence, std::string new_name = {}) {
         first_sequence = sequence;
+        at_first_ = 1;
         began_ = clock_.now();
         old_names_[name] = generation++;
         if (!new_name.empty()) name = std::move(new_name);
@@ -50,7 +52,8 @@ public:
     unsigned generation = 0;
 
     [[nodiscard]] std::uint64_t newest() const {
-        const auto n = first_sequence + window - 1 + static_cast<std::uint64_t>((clock_.now() - began_) / 1s);
+        const auto n =
+            first_sequence + at_first_.value_or(window) - 1 + static_cast<std::uint64_t>((clock_.now() - began_) / 1s);
         return ends_after ? std::min(n, *ends_after) : n;
     }
     [[nodiscard]] std::uint64_t oldest() const {
@@ -134,6 +137,7 @@ private:
 
     Clock& clock_;
     SteadyTime began_;
+    std::optional<std::size_t> at_first_;  ///< segments listed at `began_`; none: the whole window
     std::map<std::string, unsigned> old_names_;
     std::map<std::pair<unsigned, std::uint64_t>, std::string> segments_;
     std::map<std::uint64_t, int> asked_;

@@ -405,14 +405,19 @@ TEST(HlsFollower, UnitsThatLeftTheWindowUnseenAreOneGap) {
 TEST(HlsFollower, AnOriginRestartLosesNothingOfTheNewGeneration_FC2_66) {
     for (const bool same_names : {false, true}) {
         HlsRig rig;
-        rig.at(10500ms, [&] { rig.live.restart(0, same_names ? "" : "new"); });
+        std::uint64_t newest_old = 0;
+        rig.at(10500ms, [&] {
+            newest_old = rig.live.newest();
+            rig.live.restart(0, same_names ? "" : "new");
+        });
         rig.at(20s, [&] { rig.live.ends_after = rig.live.newest(); });
         expect_end(rig.run(), EndReason::endlist);
         ASSERT_EQ(rig.sink.breaks.size(), 1u);
         EXPECT_EQ(rig.sink.breaks[0].why, "origin restart");
         std::vector<std::uint64_t> old, anew;
         for (const auto& g : rig.sink.got) {
-            EXPECT_FALSE(g.gap) << g.first << " " << g.why;
+            // The newest of the old ones may have been asked for in the moment in which it went.
+            EXPECT_FALSE(g.gap && !(g.gen == 0 && g.first == newest_old)) << g.first << " " << g.why;
             (g.gen == 0 ? old : anew).push_back(g.first);
         }
         EXPECT_EQ(old.front(), 103u);
@@ -420,7 +425,7 @@ TEST(HlsFollower, AnOriginRestartLosesNothingOfTheNewGeneration_FC2_66) {
         EXPECT_EQ(anew.size(), anew.back() + 1);
         expect_bytes(rig);
         for (std::size_t i = 1; i < rig.sink.times.size(); ++i)
-            EXPECT_LT(rig.sink.times[i] - rig.sink.times[i - 1], 2s);
+            EXPECT_LE(rig.sink.times[i] - rig.sink.times[i - 1], 2s);
     }
 }
 

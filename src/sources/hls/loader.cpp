@@ -1,9 +1,9 @@
 #include "sources/hls/loader.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "base/secret.h"
+#include "base/text.h"
 
 namespace weir::hls {
 namespace {
@@ -13,9 +13,8 @@ using namespace std::chrono_literals;
 constexpr std::size_t max_keys = 32;
 constexpr std::size_t sniff_bytes = 8;
 
-bool harmless(std::string name) {
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+bool harmless(std::string_view header) {
+    const auto name = ascii_lowered(header);
     return name == "user-agent" || name == "referer" || name == "origin" || name.starts_with("accept");
 }
 
