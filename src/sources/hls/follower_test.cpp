@@ -382,6 +382,7 @@ TEST(HlsFollower, AnAbsentPlaylistEndsAfterTheIdleTimeoutWithItsReason) {
 TEST(HlsFollower, UnitsThatLeftTheWindowUnseenAreOneGap) {
     HlsRig rig;
     rig.live.ends_after = 140;
+    rig.live.keep_old = true;
     const auto from = rig.clock.now() + 4500ms, to = from + 14s;
     rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
         if (r.url.path.ends_with(".m3u8") && rig.clock.now() >= from && rig.clock.now() < to) return Reply{502, ""};
