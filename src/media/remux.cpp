@@ -37,7 +37,7 @@ enum class Ending { done, late_track, index_too_big };
 class Mp4Writer {
 public:
     /// `index_room`: bytes kept free for the index in front; 0: the finished file is moved to make room.
-    Mp4Writer(const FinalisePlan& plan, TrackSet& tracks, const OnProgress& on_progress, std::uint64_t index_room)
+    Mp4Writer(const JoinPlan& plan, TrackSet& tracks, const OnProgress& on_progress, std::uint64_t index_room)
         : plan_(plan),
           set_(tracks),
           on_progress_(on_progress),
@@ -66,7 +66,7 @@ private:
     Result<> write(Placed& p);
     bool finds_late_track(Input& in, std::vector<int>& map, std::size_t index, const AVPacket& packet);
 
-    const FinalisePlan& plan_;
+    const JoinPlan& plan_;
     TrackSet& set_;
     const OnProgress& on_progress_;
     const std::uint64_t index_room_;
@@ -294,7 +294,7 @@ Summary Mp4Writer::summary() const {
 
 /// Opens each stretch once to learn its tracks. Returns the first one still open, for the common case that there is
 /// only one.
-Result<std::unique_ptr<Input>> survey(const FinalisePlan& plan, TrackSet& set) {
+Result<std::unique_ptr<Input>> survey(const JoinPlan& plan, TrackSet& set) {
     std::unique_ptr<Input> first;
     std::optional<Error> worst;
     bool before_first = true;
@@ -344,7 +344,7 @@ double densest_sample(const Stretch& stretch) {
 }
 
 /// Room to leave for the index, so that a large file need not be written twice; 0 when moving it is the better way.
-std::uint64_t index_room(const FinalisePlan& plan, bool ts) {
+std::uint64_t index_room(const JoinPlan& plan, bool ts) {
     constexpr std::uint64_t worth_it = 64u << 20;
     constexpr double bytes_per_packet = 24, margin = 1.2, most_waste = 0.01;
     if (!ts) return 0;
@@ -362,8 +362,8 @@ std::uint64_t index_room(const FinalisePlan& plan, bool ts) {
 
 }  // namespace
 
-Result<Summary> write_mp4_here(const FinalisePlan& plan, const OnProgress& on_progress,
-                               std::optional<std::uint64_t> wanted_room) {
+Result<Summary> join_here(const JoinPlan& plan, const OnProgress& on_progress,
+                          std::optional<std::uint64_t> wanted_room) {
     TrackSet set;
     auto first = survey(plan, set);
     if (!first) return within("write mp4", first.error());

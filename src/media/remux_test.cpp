@@ -39,8 +39,8 @@ protected:
     void SetUp() override { capture_av_log(); }
 
     /// Makes the file and expects that it reads back as what went in.
-    Summary make(FinalisePlan plan) {
-        auto raw = write_mp4_here(plan);
+    Summary make(JoinPlan plan) {
+        auto raw = join_here(plan);
         if (!raw) {
             ADD_FAILURE() << raw.error().text();
             return {};
@@ -81,10 +81,10 @@ TEST_F(Remux, DecodesToTheSamePicturesAndSoundAsFfmpegsOwnCopy) {
 }
 
 TEST_F(Remux, TheIndexStandsInFrontWhateverTheRoomLeftForIt) {
-    const FinalisePlan plan{{whole(sample_ts())}, out_, {}, {}};
+    const JoinPlan plan{{whole(sample_ts())}, out_, {}, {}};
     std::optional<Summary> before;
     for (const std::uint64_t room : {0, 100, 200'000}) {
-        const auto raw = write_mp4_here(plan, {}, room);
+        const auto raw = join_here(plan, {}, room);
         ASSERT_TRUE(raw) << raw.error().text();
         const auto made = summarise_here(out_);
         ASSERT_TRUE(made) << made.error().text();
@@ -274,7 +274,7 @@ class RemuxBadInput : public Remux, public testing::WithParamInterface<BadCase> 
 TEST_P(RemuxBadInput, IsAClearErrorAndLeavesNothing) {
     const auto in = folder_ / "in";
     write_bytes(in, GetParam().content);
-    const auto made = write_mp4_here({{whole(in)}, out_, {}, {}});
+    const auto made = join_here({{whole(in)}, out_, {}, {}});
     const auto read = summarise_here(in);
     ASSERT_FALSE(made);
     ASSERT_FALSE(read);
@@ -313,8 +313,8 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& c) { return c.param.name; });
 
 TEST_F(Remux, AnEmptyPlanAndMissingFilesAreErrors) {
-    EXPECT_EQ(write_mp4_here({{}, out_, {}, {}}).error().code, Errc::bad_input);
-    EXPECT_EQ(write_mp4_here({{{folder_ / "none.ts", 0, 188, 0s}}, out_, {}, {}}).error().code, Errc::not_found);
+    EXPECT_EQ(join_here({{}, out_, {}, {}}).error().code, Errc::bad_input);
+    EXPECT_EQ(join_here({{{folder_ / "none.ts", 0, 188, 0s}}, out_, {}, {}}).error().code, Errc::not_found);
     EXPECT_EQ(summarise_here(folder_ / "none.ts").error().code, Errc::not_found);
     EXPECT_EQ(summarise_here(folder_ / ".").error().code, Errc::unsupported);
     EXPECT_FALSE(fs::exists(out_));
@@ -322,7 +322,7 @@ TEST_F(Remux, AnEmptyPlanAndMissingFilesAreErrors) {
 
 TEST_F(Remux, NeverOverwrites) {
     write_bytes(out_, "precious");
-    EXPECT_EQ(write_mp4_here({{whole(sample_ts())}, out_, {}, {}}).error().code, Errc::busy);
+    EXPECT_EQ(join_here({{whole(sample_ts())}, out_, {}, {}}).error().code, Errc::busy);
     EXPECT_EQ(bytes_of(out_), "precious");
 }
 
@@ -346,10 +346,10 @@ private:
 };
 
 TEST_F(Remux, AWriteThatFailsIsAnErrorAndLeavesNothing) {
-    const FinalisePlan plan{{whole(sample_ts())}, out_, {}, {}};
+    const JoinPlan plan{{whole(sample_ts())}, out_, {}, {}};
     for (const rlim_t room : {rlim_t{0}, rlim_t{10'000}, static_cast<rlim_t>(plan.input[0].size * 3 / 4)}) {
         const FileSizeLimit limit(room);
-        const auto made = write_mp4_here(plan);
+        const auto made = join_here(plan);
         ASSERT_FALSE(made);
         EXPECT_EQ(made.error().code, Errc::io);
         EXPECT_NE(made.error().text().find("File too large"), std::string::npos) << made.error().text();

@@ -133,7 +133,7 @@ void set_tool_executable(std::string path) {
 }
 
 // Arguments are named before each co_await: GCC 12 destroys some temporaries of such expressions twice.
-Task<Result<Summary>> write_mp4(asio::any_io_executor ex, FinalisePlan plan) {
+Task<Result<Summary>> join(asio::any_io_executor ex, JoinPlan plan) {
     auto on_progress = std::move(plan.on_progress);
     ToolPlan any(std::move(plan));
     co_return co_await run_tool(ex, std::move(any), std::move(on_progress));

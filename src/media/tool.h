@@ -18,12 +18,22 @@ namespace weir::media {
 /// opened): these functions send a plan and read the outcome. They do not block the shard; a cancellation kills the
 /// child.
 
-/// One stretch of a raw file whose timestamps are continuous. Empty ones (size 0) are skipped.
+/// Containers that weir writes. `m4a` is MP4 without pictures; `fmp4` is MP4 in fragments, readable while it grows.
+enum class OutputFormat : std::uint8_t { mp4, m4a, matroska, ts, flv, fmp4 };
+/// By a name's last extension in any letter case: mp4 m4v mov, m4a, mkv mka, ts, flv. unsupported: any other, naming those.
+[[nodiscard]] Result<OutputFormat> format_for(std::string_view file_name);
+[[nodiscard]] std::string_view ending_of(OutputFormat f) noexcept;  ///< ".mp4"; fmp4 too
+
+/// One stretch of a file whose timestamps are continuous. Empty ones (size 0) are skipped.
 struct Stretch {
     std::string path;
     std::uint64_t offset = 0, size = 0;
     Micros shift{
         0};  ///< added to every timestamp of it: one offset for all tracks, so sound and picture never drift apart
+    std::uint64_t header_offset = 0,
+                  header_size = 0;  ///< bytes of the same file that come before it (ftyp+moov, FLV header)
+    std::uint16_t lane = 0;         ///< stretches of one lane follow each other; lanes run side by side on one clock
+    bool follows = false;           ///< `shift` is not known: it begins where all stretches before it end
 };
 
 /// What a track holds, by content and not by container: NAL units and raw AAC frames hash alike in TS and MP4.
@@ -42,15 +52,38 @@ struct Summary {
         notes;  ///< what people should know: tracks that MP4 cannot hold, damage skipped, times mended
 };
 
-/// Remuxes the stretches, in order, into a new MP4 (must not exist; index at the front), without transcoding. Returns
-/// what it read and wrote: an access-unit summary of the input.
-struct FinalisePlan {
+/// Remuxes the stretches into a new file (must not exist; MP4 with its index at the front), without transcoding. Streams of
+/// later stretches go on with the tracks of earlier ones by kind, codec and id; what the container cannot hold is left out
+/// and noted. Returns what it read and wrote: an access-unit summary of the input.
+struct JoinPlan {
     std::vector<Stretch> input;
     std::string output;
     std::map<std::string, std::string> metadata;
     std::function<void(double)> on_progress = {};  ///< 0 to 1, a few times a second, on the caller's executor
+    OutputFormat format = OutputFormat::mp4;
+    bool audio_only = false;
 };
-Task<Result<Summary>> write_mp4(asio::any_io_executor ex, FinalisePlan plan);
+Task<Result<Summary>> join(asio::any_io_executor ex, JoinPlan plan);
+
+/// What a file is and holds, from its headers and first packets.
+struct ProbeTrack {
+    TrackKind kind = TrackKind::data;
+    std::string codec, profile, language;
+    int width = 0, height = 0;  ///< of pictures
+    double frames_per_second = 0;
+    int sample_rate = 0, channels = 0;  ///< of sound
+    std::uint64_t bit_rate = 0;         ///< bits per second, 0 when it is not said
+};
+struct Probe {
+    std::string format;  ///< libav's name: "mpegts", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "aac"
+    Micros duration{0}, start{0};
+    std::uint64_t bytes = 0;
+    std::vector<ProbeTrack> tracks;
+    [[nodiscard]] bool has_media() const noexcept;     ///< sound or pictures (FC2-87)
+    [[nodiscard]] bool is_ts_or_aac() const noexcept;  ///< FC2-87
+};
+/// errors  bad_input: not readable as media ("invalid data"), not_found, denied
+Task<Result<Probe>> probe(asio::any_io_executor ex, std::string path);
 
 /// Reads a file back as the judge of its own making: the same summary from the finished file.
 Task<Result<Summary>> summarise(asio::any_io_executor ex, std::string path);

@@ -53,7 +53,7 @@ void limit(int what, std::uint64_t value) {
 /// Bounds that follow from the size of the work: a broken file must neither spin for ever nor blow up into a full disk.
 void limit_by_work(const ToolPlan& plan) {
     std::uint64_t bytes = 0;
-    if (const auto* finalise = std::get_if<FinalisePlan>(&plan)) {
+    if (const auto* finalise = std::get_if<JoinPlan>(&plan)) {
         for (const auto& s : finalise->input) bytes += s.size;
         limit(RLIMIT_FSIZE, 2 * bytes + (256u << 20));
     } else if (const auto* summarise = std::get_if<SummarisePlan>(&plan)) {
@@ -68,7 +68,7 @@ void limit_by_work(const ToolPlan& plan) {
 }
 
 Result<Summary> work(const ToolPlan& plan, const OnProgress& on_progress) {
-    if (const auto* finalise = std::get_if<FinalisePlan>(&plan)) return write_mp4_here(*finalise, on_progress);
+    if (const auto* finalise = std::get_if<JoinPlan>(&plan)) return join_here(*finalise, on_progress);
     if (const auto* summarise = std::get_if<SummarisePlan>(&plan)) return summarise_here(summarise->path, on_progress);
     if (auto r = make_pattern_here(std::get<PatternPlan>(plan), on_progress); !r) return r.error();
     return Summary{};

@@ -37,14 +37,14 @@ std::string text_of(const json::object& o, const char* key) {
     return std::string(o.at(key).as_string());
 }
 
-json::object to_json(const FinalisePlan& p) {
+json::object to_json(const JoinPlan& p) {
     json::array input;
     for (const auto& s : p.input)
         input.push_back(
             json::object{{"path", s.path}, {"offset", s.offset}, {"size", s.size}, {"shift", s.shift.count()}});
     json::object metadata;
     for (const auto& [key, value] : p.metadata) metadata[key] = value;
-    return {{"do", "write_mp4"}, {"input", std::move(input)}, {"output", p.output}, {"metadata", std::move(metadata)}};
+    return {{"do", "join"}, {"input", std::move(input)}, {"output", p.output}, {"metadata", std::move(metadata)}};
 }
 json::object to_json(const SummarisePlan& p) {
     return {{"do", "summarise"}, {"path", p.path}};
@@ -65,8 +65,8 @@ ToolPlan plan_of(const json::object& o) {
                            .seconds = number<int>(o, "seconds"),
                            .gop = number<int>(o, "gop"),
                            .bitrate = number<std::uint64_t>(o, "bitrate")};
-    if (what != "write_mp4") throw std::invalid_argument("unknown task");
-    FinalisePlan plan;
+    if (what != "join") throw std::invalid_argument("unknown task");
+    JoinPlan plan;
     plan.output = text_of(o, "output");
     for (const auto& v : o.at("input").as_array()) {
         const auto& s = v.as_object();

@@ -13,7 +13,7 @@ namespace weir::media {
 struct SummarisePlan {
     std::string path;
 };
-using ToolPlan = std::variant<FinalisePlan, SummarisePlan, PatternPlan>;
+using ToolPlan = std::variant<JoinPlan, SummarisePlan, PatternPlan>;
 
 [[nodiscard]] std::string plan_text(const ToolPlan& plan);
 /// errors  bad_input; paths may be any bytes

@@ -8,11 +8,11 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST(ToolJson, PlansSurviveTheWay) {
-    const FinalisePlan plan{
+    const JoinPlan plan{
         {{"/a \"b\"\n\xff.ts", 188, ~0ull, -5us}, {"c.ts", 0, 1, 95443s}}, "out 日本.mp4", {{"title", "t"}}, {}};
     const auto back = parse_plan(plan_text(plan));
     ASSERT_TRUE(back) << back.error().text();
-    const auto& same = std::get<FinalisePlan>(*back);
+    const auto& same = std::get<JoinPlan>(*back);
     ASSERT_EQ(same.input.size(), 2u);
     EXPECT_EQ(same.input[0].path, plan.input[0].path);
     EXPECT_EQ(same.input[0].size, ~0ull);
@@ -55,7 +55,7 @@ TEST(ToolJson, OutcomesSurviveTheWay) {
 TEST(ToolJson, NonsenseIsRefused) {
     for (const auto* text :
          {"", "{", "[]", "{}", R"({"do":"format_disk"})", R"({"do":"summarise"})", R"({"do":"summarise","path":5})",
-          R"({"do":"write_mp4","input":[{}],"output":"x","metadata":{}})"}) {
+          R"({"do":"join","input":[{}],"output":"x","metadata":{}})"}) {
         EXPECT_FALSE(parse_plan(text)) << text;
         EXPECT_FALSE(parse_line(text)) << text;
     }

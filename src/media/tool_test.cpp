@@ -54,8 +54,8 @@ protected:
 };
 
 TEST_F(Tool, MakesReadsBackAndCompares) {
-    const FinalisePlan plan{{whole(sample_ts())}, out_, {{"title", "x"}}, {}};
-    const auto raw = run<Result<Summary>>([&](auto ex) { return write_mp4(ex, plan); });
+    const JoinPlan plan{{whole(sample_ts())}, out_, {{"title", "x"}}, {}};
+    const auto raw = run<Result<Summary>>([&](auto ex) { return join(ex, plan); });
     ASSERT_TRUE(raw) << raw.error().text();
     const auto made = run<Result<Summary>>([&](auto ex) { return summarise(ex, out_); });
     ASSERT_TRUE(made) << made.error().text();
@@ -73,8 +73,8 @@ TEST_F(Tool, MakesThePattern) {
 
 TEST_F(Tool, ErrorsKeepTheirCodeAndText) {
     write_bytes(out_, "precious");
-    const FinalisePlan plan{{whole(sample_ts())}, out_, {}, {}};
-    const auto taken = run<Result<Summary>>([&](auto ex) { return write_mp4(ex, plan); });
+    const JoinPlan plan{{whole(sample_ts())}, out_, {}, {}};
+    const auto taken = run<Result<Summary>>([&](auto ex) { return join(ex, plan); });
     ASSERT_FALSE(taken);
     EXPECT_EQ(taken.error().code, Errc::busy);
     EXPECT_EQ(bytes_of(out_), "precious");
@@ -129,8 +129,8 @@ TEST_F(Tool, ReportsProgress) {
         "read plan\necho '{\"progress\":0.5}'\necho '{\"progress\":0.75}'\n"
         "echo '{\"ok\":{\"tracks\":[],\"duration\":1,\"bytes\":2,\"notes\":[]}}'");
     std::vector<double> seen;
-    FinalisePlan plan{{}, out_, {}, [&](double p) { seen.push_back(p); }};
-    const auto made = run<Result<Summary>>([&](auto ex) { return write_mp4(ex, plan); });
+    JoinPlan plan{{}, out_, {}, [&](double p) { seen.push_back(p); }};
+    const auto made = run<Result<Summary>>([&](auto ex) { return join(ex, plan); });
     ASSERT_TRUE(made);
     EXPECT_EQ(made->bytes, 2u);
     EXPECT_EQ(seen, (std::vector<double>{0.5, 0.75}));

@@ -15,8 +15,8 @@ using OnProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 
 /// `index_room`: bytes to keep free for the index in front of the media, 0 for none; not given: as the size of the
 /// input suggests. When the index turns out larger, the file is made once more and moved to make room.
-Result<Summary> write_mp4_here(const FinalisePlan& plan, const OnProgress& on_progress = {},
-                               std::optional<std::uint64_t> index_room = {});
+Result<Summary> join_here(const JoinPlan& plan, const OnProgress& on_progress = {},
+                          std::optional<std::uint64_t> index_room = {});
 Result<Summary> summarise_here(const std::string& path, const OnProgress& on_progress = {});
 Result<> make_pattern_here(const PatternPlan& plan, const OnProgress& on_progress = {});
 

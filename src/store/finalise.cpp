@@ -310,7 +310,7 @@ private:
     FinaliseTools tools_;
     std::unique_ptr<File> file_;  ///< locked
     Book book_;
-    media::FinalisePlan plan_;
+    media::JoinPlan plan_;
     Final made_;
     bool ready_ = false;
 };

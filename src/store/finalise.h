@@ -9,7 +9,7 @@ namespace weir::store {
 
 /// Who makes and reads the final file; tests put their own here.
 struct FinaliseTools {
-    std::function<Task<Result<media::Summary>>(asio::any_io_executor, media::FinalisePlan)> write = media::write_mp4;
+    std::function<Task<Result<media::Summary>>(asio::any_io_executor, media::JoinPlan)> write = media::join;
     std::function<Task<Result<media::Summary>>(asio::any_io_executor, std::string)> summarise = media::summarise;
     std::function<void(double)> on_progress = {};  ///< 0 to 1, of the remuxing
 };

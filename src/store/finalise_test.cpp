@@ -26,7 +26,7 @@ struct FakeMedia {
     }
     FinaliseTools tools() {
         FinaliseTools t;
-        t.write = [this](asio::any_io_executor, media::FinalisePlan plan) -> Task<Result<media::Summary>> {
+        t.write = [this](asio::any_io_executor, media::JoinPlan plan) -> Task<Result<media::Summary>> {
             ++written;
             std::string content;
             for (const auto& s : plan.input) content += test::read_file(s.path).substr(s.offset, s.size);

@@ -26,10 +26,12 @@ struct ResumePoint {
 };
 
 struct RecordingPlan {
-    Path target;              ///< the final file, e.g. DIR/NAME.mp4; journal, raw files stand beside it
+    Path
+        target;  ///< the final file, e.g. DIR/NAME.mp4, its ending decides the container; journal, raw files stand beside it
     std::string source_kind;  ///< "hls"
     std::string source_id;    ///< equal ids are the same source: for `download` a hash of the URL without query
     std::map<std::string, std::string> name_data;
+    bool remux = true;  ///< false: the final file is the raw bytes themselves (one lane), under the target's name
 };
 
 struct RecordingStats {
@@ -39,7 +41,7 @@ struct RecordingStats {
     bool waiting_for_space = false;
 };
 
-/// Keeps items: raw bytes appended to NAME.N.ts, the journal NAME.weir.jsonl beside it, sync rounds each second (media,
+/// Keeps items: raw bytes appended to NAME.N.ts (.m4s .flv .aac .bin by container; one series of files for all lanes), the journal NAME.weir.jsonl beside it, sync rounds each second (media,
 /// then journal). Never overwrites; holds a lock on the journal. Disk errors and full disks go through the gate: while
 /// no space is left, units are dropped and listed as Gaps, one alarm; it goes on when space returns.
 /// threads  its

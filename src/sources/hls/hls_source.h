@@ -12,7 +12,9 @@ namespace weir {
 struct HlsSettings {
     Url url;  ///< master or media playlist, as the user gave it
     std::vector<std::pair<std::string, std::string>> headers;
-    std::string quality = "best";    ///< best, worst, 720p (or the next lower), 1500k, or a rendition's name
+    std::string quality = "best";  ///< best, worst, 720p (or the next lower), 1500k, or a rendition's name
+    std::string audio =
+        "default";  ///< of alternate audio with playlists of its own: default, all, none, a name or a language
     bool from_start = false;         ///< the whole window; else from the live edge (three target durations back)
     std::optional<Micros> duration;  ///< stop after so much media
     Millis idle_timeout{30'000};     ///< no new segment for so long: the live is over (FC2-64)
