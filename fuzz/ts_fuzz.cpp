@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::size_t piece = 1 + std::size_t{data[0]} * 37;
     const auto all = Bytes::copy_of(std::as_bytes(std::span(data + 1, size - 1)));
     ts::Cutter cutter;
-    cutter.begin_unit(7, 1, std::chrono::seconds(1), Micros{0});
+    cutter.begin_unit(7, 1, std::chrono::seconds(1), Micros{0}, Micros{0});
     std::vector<Item> items;
     bool good = true;
     for (std::size_t at = 0; good && at < all.size(); at += piece)

@@ -37,7 +37,24 @@ void Cutter::begin_unit(std::uint64_t unit, std::uint32_t gen, Micros duration, 
 
 void Cutter::rebase(Micros at) {
     rebase_at_ = at;
+    imposed_ = false;
     last_ticks_.reset();
+}
+
+void Cutter::set_offset(Micros offset) {
+    rebase_at_.reset();
+    last_ticks_.reset();
+    imposed_ = true;
+    offset_ = offset.count();
+}
+
+std::optional<Micros> Cutter::offset() const {
+    if (rebase_at_) return std::nullopt;
+    return Micros(offset_);
+}
+
+Result<> Cutter::set_header(const Bytes&) {
+    return Error{Errc::unsupported, "a transport stream has no header of its own (EXT-X-MAP)"};
 }
 
 Result<> Cutter::feed(const Bytes& piece, SteadyTime arrival, std::vector<Item>& out) {
@@ -167,7 +184,7 @@ void Cutter::work(const Bytes& piece, std::vector<Item>& out) {
 
 /// A run that begins in the middle of a picture bears that picture's time.
 Cutter::Run Cutter::fresh_run(std::size_t at) const {
-    if (rebase_at_) return {at, false, std::nullopt, std::nullopt};
+    if (awaits_timestamp()) return {at, false, std::nullopt, std::nullopt};
     return {at, false, last_dts_, last_raw_};
 }
 
@@ -239,13 +256,20 @@ void Cutter::on_picture(const Bytes& piece, std::size_t at, std::vector<Item>& o
     const bool rap = !main_is_video_ || packet.random_access() || (head && begins_decodable(main_codec_, head->body));
     const auto from = tables_end_ == at ? tables_begin_ : at;
     const auto ticks = head ? head->decode_time() : std::nullopt;
-    const auto raw = ticks ? std::optional(micros_of(unroll(last_ticks_, *ticks))) : std::nullopt;
+    const auto raw = ticks ? std::optional(micros_of(unrolled(*ticks))) : std::nullopt;
     const bool spans = run_.raw && raw && (*raw - *run_.raw >= s_.max_span || *raw < *run_.raw);
     if (from > run_.begin &&
-        ((rap && main_is_video_) || !run_.raw || from - run_.begin >= s_.min_chunk || spans || rebase_at_))
+        ((rap && main_is_video_) || !run_.raw || from - run_.begin >= s_.min_chunk || spans || awaits_timestamp()))
         cut(piece, from, out);
-    if (ticks) stamp(unroll(last_ticks_, *ticks), out);
+    if (ticks) stamp(unrolled(*ticks), out);
     if (from == run_.begin) run_ = {from, rap, ticks ? last_dts_ : run_.dts, ticks ? last_raw_ : run_.raw};
+}
+
+/// Another lane's offset may count from before a wrap of the clock: this lane's first ticks are unrolled to match it.
+std::int64_t Cutter::unrolled(std::uint64_t ticks) const {
+    const auto due = in_unit_ && check_expected_ ? std::optional(expected_) : last_dts_;
+    if (!imposed_ || last_ticks_ || !due) return unroll(last_ticks_, ticks);
+    return unroll((due->count() - offset_) / 100 * 9, ticks);
 }
 
 /// Moves a timestamp to stream time. A value far from what it should be is a break in time, announced before the chunk
@@ -255,7 +279,7 @@ void Cutter::stamp(std::int64_t ticks, std::vector<Item>& out) {
     if (rebase_at_) {
         offset_ = (*rebase_at_ - raw).count();
         rebase_at_.reset();
-    } else {
+    } else if (!std::exchange(imposed_, false)) {
         const auto dts = raw + Micros(offset_);
         const auto due =
             check_expected_ && in_unit_ ? std::max(expected_, last_dts_.value_or(expected_)) : last_dts_.value_or(dts);

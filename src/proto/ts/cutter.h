@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "core/item.h"
 #include "proto/ts/psi.h"
+#include "proto/unit_cutter.h"
 
 namespace weir::ts {
 
@@ -38,28 +39,37 @@ struct CutterSettings {
 /// errors   bad_input: no PAT and PMT within the limit, or none in a whole unit before the first Init
 /// cost     packets of other PIDs cost two loads and two compares
 /// threads  one owner; pure
-class Cutter {
+class Cutter final : public UnitCutter {
 public:
     explicit Cutter(CutterSettings settings = {});
 
     /// What follows belongs to this unit, which should begin at stream time `expected`, give or take `jump` and `slack`
     /// (media of unknown length was lost before it). Not needed for streams without units.
-    void begin_unit(std::uint64_t unit, std::uint32_t gen, Micros duration, Micros expected, Micros slack = Micros{0});
-    Result<> feed(const Bytes& piece, SteadyTime arrival, std::vector<Item>& out);
+    void begin_unit(std::uint64_t unit, std::uint32_t gen, Micros duration, Micros expected, Micros slack) override;
+    Result<> feed(const Bytes& piece, SteadyTime arrival, std::vector<Item>& out) override;
     /// Hands out what is held; the last chunk carries unit_end. With no packets at all in the unit it is bad_input.
-    Result<> end_unit(std::vector<Item>& out);
+    Result<> end_unit(std::vector<Item>& out) override;
     /// The unit was given up: what is held is handed out without unit_end.
-    void abandon_unit(std::vector<Item>& out);
+    void abandon_unit(std::vector<Item>& out) override;
 
     /// The next timestamp is stream time `at`, and timestamps before are forgotten.
-    void rebase(Micros at);
+    void rebase(Micros at) override;
+    /// As rebase(), with the offset another lane found: the next timestamp is taken for what it says, unrolled to where
+    /// the unit (or the last timestamp) expects it.
+    void set_offset(Micros offset) override;
+    /// Stream time minus raw time; none between a rebase() and the next timestamp.
+    [[nodiscard]] std::optional<Micros> offset() const override;
     /// The next tables begin a new epoch even if they are the same (another rendition).
-    void new_epoch() noexcept { forced_ = true; }
+    void new_epoch() noexcept override { forced_ = true; }
+    /// Transport streams bring their tables themselves: unsupported.
+    Result<> set_header(const Bytes& header) override;
 
-    [[nodiscard]] std::optional<Micros> unit_start() const noexcept { return unit_start_; }  ///< first dts of this unit
-    [[nodiscard]] std::optional<Micros> last_dts() const noexcept { return last_dts_; }      ///< stream time
-    [[nodiscard]] const InitPtr& init() const noexcept { return init_; }
-    [[nodiscard]] bool unit_has_chunk() const noexcept { return unit_has_chunk_; }
+    [[nodiscard]] std::optional<Micros> unit_start() const noexcept override {
+        return unit_start_;
+    }  ///< first dts of this unit
+    [[nodiscard]] std::optional<Micros> last_dts() const noexcept override { return last_dts_; }  ///< stream time
+    [[nodiscard]] const InitPtr& init() const noexcept override { return init_; }
+    [[nodiscard]] bool unit_has_chunk() const noexcept override { return unit_has_chunk_; }
 
     struct Stats {
         std::uint64_t packets = 0, bytes = 0, chunks = 0, dropped_bytes = 0, resyncs = 0, copied_bytes = 0;
@@ -78,6 +88,8 @@ private:
     void on_table(const Bytes& piece, std::size_t at, std::vector<Item>& out);
     void on_picture(const Bytes& piece, std::size_t at, std::vector<Item>& out);
     void stamp(std::int64_t ticks, std::vector<Item>& out);
+    [[nodiscard]] std::int64_t unrolled(std::uint64_t ticks) const;
+    [[nodiscard]] bool awaits_timestamp() const noexcept { return rebase_at_ || imposed_; }
     void cut(const Bytes& piece, std::size_t at, std::vector<Item>& out);
     void emit(Chunk chunk, std::vector<Item>& out);
     void release(bool unit_end, std::vector<Item>& out);
@@ -123,6 +135,7 @@ private:
     bool check_expected_ = false;
     std::optional<std::int64_t> last_ticks_;
     std::int64_t offset_ = 0;  ///< microseconds: stream time = raw + offset
+    bool imposed_ = false;     ///< set_offset() came, and no timestamp since
     std::optional<Micros> rebase_at_;
     std::optional<Micros> unit_start_, last_dts_, last_raw_;
 };

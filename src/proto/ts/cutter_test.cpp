@@ -50,7 +50,7 @@ TEST(TsCutter, AnyPiecesGiveTheSameBytes) {
     const auto text = TsMaker().segment(900'000);
     for (const std::size_t piece : {1u, 7u, 187u, 188u, 189u, 1000u, 16'384u, 1'000'000u}) {
         Cutter cutter;
-        cutter.begin_unit(5, 0, 1s, 0s);
+        cutter.begin_unit(5, 0, 1s, 0s, 0s);
         auto items = cut_all(cutter, text, piece);
         ASSERT_TRUE(cutter.end_unit(items).has_value());
         const auto got = sort(items);
@@ -190,14 +190,51 @@ TEST(TsCutter, RebaseGivesOneOffsetForAll) {
     EXPECT_EQ(cutter.last_dts(), 70s + Micros((123 + 24 * 3600) * 100 / 9) - Micros(123 * 100 / 9));
 }
 
+TEST(TsCutter, AnotherLanesOffsetIsTakenAsItIs) {
+    constexpr std::int64_t wrap = std::int64_t{1} << 33;
+    struct Case {
+        std::int64_t ticks;  ///< this lane's first timestamp
+        Micros offset, start, raw;
+    };
+    const Case cases[] = {{90'000, 59s, 60s, 1s},
+                          {90'000, 90s, 91s, 1s},
+                          // the other lane counts on past its wrap, or has not come to it yet
+                          {90'000, 60s - Micros((wrap + 90'000) * 100 / 9), 60s, Micros((wrap + 90'000) * 100 / 9)},
+                          {wrap - 90'000, 61s, 60s, -1s}};
+    for (const auto& c : cases) {
+        Cutter cutter;
+        UnitCutter& lane = cutter;
+        EXPECT_EQ(lane.offset(), std::nullopt);
+        lane.set_offset(c.offset);
+        EXPECT_EQ(lane.offset(), c.offset);
+        std::vector<Item> items;
+        lane.begin_unit(3, 0, 1s, 60s, 0s);
+        ASSERT_TRUE(lane.feed(Bytes::copy_of(TsMaker().segment(c.ticks)), {}, items).has_value());
+        ASSERT_TRUE(lane.end_unit(items).has_value());
+        EXPECT_EQ(lane.unit_start(), c.start);
+        EXPECT_EQ(sort(items).chunks.front().raw_dts, c.raw);
+        EXPECT_TRUE(sort(items).breaks.empty());
+    }
+}
+
+TEST(TsCutter, TheOffsetIsKnownFromTheFirstTimestampOn) {
+    Cutter cutter;
+    std::vector<Item> items;
+    cutter.rebase(5s);
+    EXPECT_EQ(cutter.offset(), std::nullopt);
+    ASSERT_TRUE(cutter.feed(Bytes::copy_of(TsMaker().segment(180'000)), {}, items).has_value());
+    EXPECT_EQ(cutter.offset(), 3s);
+    EXPECT_EQ(cutter.set_header(Bytes::copy_of("moov")).error().code, Errc::unsupported);
+}
+
 TEST(TsCutter, AJumpIsABreakOfItsOwn) {
     Cutter cutter;
     std::vector<Item> items;
     TsMaker maker;
-    cutter.begin_unit(1, 0, 1s, 0s);
+    cutter.begin_unit(1, 0, 1s, 0s, 0s);
     ASSERT_TRUE(cutter.feed(Bytes::copy_of(maker.segment(0)), {}, items).has_value());
     ASSERT_TRUE(cutter.end_unit(items).has_value());
-    cutter.begin_unit(2, 0, 1s, 1s);
+    cutter.begin_unit(2, 0, 1s, 1s, 0s);
     ASSERT_TRUE(cutter.feed(Bytes::copy_of(maker.segment(90'000 * 3600)), {}, items).has_value());
     ASSERT_TRUE(cutter.end_unit(items).has_value());
     const auto got = sort(items);
@@ -210,10 +247,10 @@ TEST(TsCutter, AKnownGapIsNoJump) {
     Cutter cutter;
     std::vector<Item> items;
     TsMaker maker;
-    cutter.begin_unit(1, 0, 1s, 0s);
+    cutter.begin_unit(1, 0, 1s, 0s, 0s);
     ASSERT_TRUE(cutter.feed(Bytes::copy_of(maker.segment(0)), {}, items).has_value());
     ASSERT_TRUE(cutter.end_unit(items).has_value());
-    cutter.begin_unit(62, 0, 1s, 61s);
+    cutter.begin_unit(62, 0, 1s, 61s, 0s);
     ASSERT_TRUE(cutter.feed(Bytes::copy_of(maker.segment(90'000 * 61)), {}, items).has_value());
     ASSERT_TRUE(cutter.end_unit(items).has_value());
     EXPECT_TRUE(sort(items).breaks.empty());
@@ -242,7 +279,7 @@ TEST(TsCutter, JunkIsDroppedCountedAndListed) {
     const auto a = maker.segment(0), b = maker.segment(90'000);
     std::vector<Item> items;
     Cutter cutter;
-    cutter.begin_unit(9, 2, 1s, 0s);
+    cutter.begin_unit(9, 2, 1s, 0s, 0s);
     ASSERT_TRUE(cutter.feed(Bytes::copy_of(a + "some junk" + b + "tail"), {}, items).has_value());
     ASSERT_TRUE(cutter.end_unit(items).has_value());
     const auto got = sort(items);
@@ -308,7 +345,7 @@ TEST(TsCutter, RandomDamageNeverLosesCount) {
             }
         }
         Cutter cutter;
-        cutter.begin_unit(1, 0, 1s, 0s);
+        cutter.begin_unit(1, 0, 1s, 0s, 0s);
         std::vector<Item> items;
         bool good = true;
         for (std::size_t at = 0; good && at < text.size();) {
