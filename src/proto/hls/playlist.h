@@ -160,8 +160,9 @@ using Playlist = std::variant<MasterPlaylist, MediaPlaylist>;
 /// source   RFC 8216 and the low-latency tags of its second edition; EXT-X-PREFETCH of IVS; NAME= of older servers
 [[nodiscard]] Result<Playlist> parse(std::string_view text, const Limits& limits = {});
 
-/// What the first bytes of a segment are, whatever its name says (CVE-2017-9993, CVE-2023-6601).
-enum class Content : std::uint8_t { ts, fmp4, packed_audio, webvtt, text, playlist, unknown };
+/// What the first bytes of a segment or a file are, whatever its name says (CVE-2017-9993, CVE-2023-6601). `mp4` is a
+/// file that is surely not fragmented (ftyp, then mdat first, or a moov without mvex); every other ISO file is `fmp4`.
+enum class Content : std::uint8_t { ts, fmp4, packed_audio, webvtt, text, playlist, unknown, flv, matroska, mp4 };
 [[nodiscard]] Content sniff(std::span<const std::byte> first_bytes) noexcept;
 [[nodiscard]] std::string_view name_of(Content c) noexcept;
 

@@ -286,6 +286,14 @@ TEST(Sniff, KnowsSegmentsByContent_CVE_2017_9993_CVE_2023_6601) {
                              "styp....",
                              12)),
               Content::fmp4);
+    EXPECT_EQ(of(std::string("FLV\x01\x05\0\0\0\x09", 9)), Content::flv);
+    EXPECT_EQ(of("\x1a\x45\xdf\xa3\x9f"), Content::matroska);
+    const auto ftyp = std::string("\0\0\0\x10" "ftypisom\0\0\0\0", 16);
+    EXPECT_EQ(of(ftyp), Content::fmp4);
+    EXPECT_EQ(of(ftyp + std::string("\0\0\0\x08" "free\0\x10\0\0mdat", 16)), Content::mp4);
+    EXPECT_EQ(of(ftyp + std::string("\0\0\0\x10moov\0\0\0\x08mvex", 16)), Content::fmp4);
+    EXPECT_EQ(of(ftyp + std::string("\0\0\0\x10moov\0\0\0\x08trak", 16)), Content::mp4);
+    EXPECT_EQ(of(ftyp + std::string("\0\0\x40\0moov\0\0\0\x08trak", 16)), Content::fmp4);  // not seen to its end
     EXPECT_EQ(of("ID3\x04"), Content::packed_audio);
     EXPECT_EQ(of("\xff\xf1\x50\x80"), Content::packed_audio);
     EXPECT_EQ(of("<html>"), Content::text);

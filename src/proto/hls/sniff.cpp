@@ -12,9 +12,31 @@ std::string_view as_text(std::span<const std::byte> bytes) noexcept {
 
 bool is_box(std::string_view text) noexcept {
     if (text.size() < 8) return false;
-    constexpr std::array<std::string_view, 9> boxes{"ftyp", "styp", "moof", "moov", "sidx",
-                                                    "emsg", "prft", "free", "mdat"};
+    constexpr std::array<std::string_view, 11> boxes{"ftyp", "styp", "moof", "moov", "sidx", "emsg",
+                                                     "prft", "free", "skip", "mdat", "wide"};
     return std::find(boxes.begin(), boxes.end(), text.substr(4, 4)) != boxes.end();
+}
+
+std::uint32_t u32_at(std::string_view text, std::size_t at) noexcept {
+    std::uint32_t value = 0;
+    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(text[at + i]);
+    return value;
+}
+
+/// Do the boxes that are seen say that this is no fragmented file?
+bool is_plain_mp4(std::string_view text) noexcept {
+    for (std::size_t at = 0; at + 8 <= text.size();) {
+        const auto name = text.substr(at + 4, 4);
+        const std::size_t size = u32_at(text, at);
+        if (name == "mdat") return true;
+        if (name == "moov")
+            return size >= 8 && size <= text.size() - at &&
+                   text.substr(at, size).find("mvex") == std::string_view::npos;
+        if ((name != "ftyp" && name != "free" && name != "skip" && name != "wide") || size < 8) return false;
+        if (size > text.size() - at) return false;
+        at += size;
+    }
+    return false;
 }
 
 }  // namespace
@@ -24,7 +46,9 @@ Content sniff(std::span<const std::byte> first_bytes) noexcept {
     if (text.empty()) return Content::unknown;
     const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
     if (at(0) == 0x47 && (text.size() <= 188 || at(188) == 0x47)) return Content::ts;
-    if (is_box(text)) return Content::fmp4;
+    if (text.starts_with(std::string_view("FLV\x01", 4))) return Content::flv;
+    if (text.starts_with("\x1a\x45\xdf\xa3")) return Content::matroska;
+    if (is_box(text)) return text.substr(4, 4) == "ftyp" && is_plain_mp4(text) ? Content::mp4 : Content::fmp4;
     if (text.starts_with("ID3")) return Content::packed_audio;
     if (at(0) == 0xff && (at(1) & 0xe0) == 0xe0 && at(1) != 0xff && at(1) != 0xfe)
         return Content::packed_audio;                                  // ADTS or MPEG audio
@@ -58,6 +82,12 @@ std::string_view name_of(Content c) noexcept {
             return "a text page";
         case Content::playlist:
             return "a playlist";
+        case Content::flv:
+            return "FLV";
+        case Content::matroska:
+            return "Matroska";
+        case Content::mp4:
+            return "MP4";
         case Content::unknown:
             return "unknown data";
     }
