@@ -20,7 +20,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from .units import AccessUnit, read_ts
+from .fragments import read_any
+from .units import AccessUnit
 
 WIDTH, HEIGHT, RATE, BITS = 320, 180, 25, 16
 BAR_ROWS, SAMPLE_RATE, BEEP_MS = 60, 48000, 100
@@ -29,14 +30,19 @@ RECIPE = "3"  # change it when the media made below changes
 
 @dataclass(frozen=True)
 class Segment:
-    """One TS segment as a server hands it out."""
+    """One segment as a server hands it out. `header`: what EXT-X-MAP names, for fMP4."""
 
     body: bytes
     duration: float
+    header: bytes = b""
 
     @functools.cached_property
     def units(self) -> list[AccessUnit]:
-        return read_ts(self.body)
+        return read_any(self.body, self.header)
+
+    @property
+    def ending(self) -> str:
+        return "m4s" if self.header else "aac" if self.body[:3] == b"ID3" else "ts"
 
 
 class Media:
@@ -58,9 +64,9 @@ def cache_root() -> Path:
     return Path(os.environ.get("WEIR_MEDIA_CACHE", here / "build" / "judge-media"))
 
 
-def media(seconds: int = 60, segment_seconds: int = 1, seed: int = 1, kbps: int = 800) -> Media:
-    """The stream of that length, made on first use. Safe in parallel."""
-    wish = f"{RECIPE}-{seconds}-{segment_seconds}-{seed}-{kbps}"
+def media(seconds: int = 60, segment_seconds: int = 1, seed: int = 1, kbps: int = 800, preset: str = "ultrafast") -> Media:
+    """The stream of that length, made on first use. Safe in parallel. Another preset of x264 has other parameter sets."""
+    wish = f"{RECIPE}-{seconds}-{segment_seconds}-{seed}-{kbps}" + ("" if preset == "ultrafast" else f"-{preset}")
     folder = cache_root() / f"{wish}-{hashlib.sha256(_ffmpeg_version().encode()).hexdigest()[:8]}"
     if not (folder / "done").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +75,7 @@ def media(seconds: int = 60, segment_seconds: int = 1, seed: int = 1, kbps: int 
             if not (folder / "done").exists():
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()
-                _encode(folder, seconds, seed, kbps)
+                _encode(folder, seconds, seed, kbps, preset)
                 _cut(folder, segment_seconds)
                 (folder / "done").touch()
     return _loaded(folder)
@@ -110,14 +116,14 @@ def sound(seconds: int, rng: random.Random) -> bytes:
     return bytes(pcm)
 
 
-def _encode(folder: Path, seconds: int, seed: int, kbps: int) -> None:
+def _encode(folder: Path, seconds: int, seed: int, kbps: int, preset: str) -> None:
     rng = random.Random(seed)
     wave = folder / "sound.raw"
     wave.write_bytes(sound(seconds, rng))
     noise = _noise(rng)
     command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{WIDTH}x{HEIGHT}", "-r", str(RATE),
                "-i", "pipe:0", "-f", "s16le", "-ar", str(SAMPLE_RATE), "-ac", "1", "-i", str(wave), "-map", "0:v", "-map", "1:a",
-               "-c:v", "libx264", "-preset", "ultrafast", "-threads", "1", "-bf", "2", "-g", str(RATE), "-keyint_min", str(RATE),
+               "-c:v", "libx264", "-preset", preset, "-threads", "1", "-bf", "2", "-g", str(RATE), "-keyint_min", str(RATE),
                "-sc_threshold", "0", "-flags", "+cgop", "-b:v", f"{kbps}k", "-maxrate", f"{kbps}k", "-bufsize", f"{kbps}k",
                "-c:a", "aac", "-b:a", "96k", "-f", "mpegts", str(folder / "whole.ts")]
     encoder = subprocess.Popen(command, stdin=subprocess.PIPE)

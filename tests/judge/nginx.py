@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -14,7 +15,7 @@ from .weir import wait_until
 CONFIG = """{user}daemon off; master_process on; worker_processes 1; pid {home}/nginx.pid; error_log {home}/error.log warn;
 events {{ worker_connections 1024; }}
 http {{
-    types {{ application/vnd.apple.mpegurl m3u8; video/mp2t ts; }}
+    types {{ application/vnd.apple.mpegurl m3u8; video/mp2t ts; video/iso.segment m4s; video/mp4 mp4; }}
     default_type application/octet-stream; sendfile on; tcp_nopush on; keepalive_requests 1000000;
     log_format short '$status $body_bytes_sent $uri'; access_log {access};
     client_body_temp_path {home}/t1; proxy_temp_path {home}/t2; fastcgi_temp_path {home}/t3; uwsgi_temp_path {home}/t4; scgi_temp_path {home}/t5;
@@ -73,22 +74,51 @@ def _free_port() -> int:
         return s.getsockname()[1]
 
 
+@dataclass(frozen=True)
+class Form:
+    """How ffmpeg packs the live. `fmp4`, else TS; `audio`: sound as a rendition of its own; `ranges`: one growing file, byte ranges."""
+
+    fmp4: bool = False
+    audio: bool = False
+    ranges: bool = False
+    aes: bool = False
+
+    @property
+    def entry(self) -> str:
+        return "master.m3u8" if self.audio else "live.m3u8"
+
+    @property
+    def playlists(self) -> tuple[str, ...]:
+        """Of media."""
+        return ("video.m3u8", "sound.m3u8") if self.audio else ("live.m3u8",)
+
+    def options(self, folder: Path) -> list[str]:
+        more, ending = [], "m4s" if self.fmp4 else "ts"
+        if self.fmp4:
+            more += ["-bsf:a", "aac_adtstoasc", "-hls_segment_type", "fmp4", "-hls_fmp4_init_filename", "init.mp4"]
+        if self.aes:
+            (folder / "live.key").write_bytes(os.urandom(16))
+            (folder / "key.info").write_text(f"live.key\n{folder / 'live.key'}\n{os.urandom(16).hex()}\n")
+            more += ["-hls_key_info_file", str(folder / "key.info")]
+        more += ["-hls_flags", "single_file" if self.ranges else "delete_segments+temp_file"]
+        if self.audio:
+            more += ["-var_stream_map", "v:0,agroup:snd,name:video a:0,agroup:snd,name:sound,default:yes,language:en",
+                     "-master_pl_name", "master.m3u8"]
+            return more + ["-hls_segment_filename", str(folder / f"%v%05d.{ending}"), str(folder / "%v.m3u8")]
+        name = f"all.{ending}" if self.ranges else f"live%05d.{ending}"
+        return more + ["-hls_segment_filename", str(folder / name), str(folder / "live.m3u8")]
+
+
 class LiveEncoder:
     """ffmpeg -re -c copy: an existing TS as a live HLS stream with a window of `window` segments. `speed` 1 is real time."""
 
-    def __init__(self, source: Path, folder: Path, *, aes: bool = False, window: int = 8, speed: float = 1.0, segment_seconds: int = 1):
+    def __init__(self, source: Path, folder: Path, *, form: Form = Form(), window: int = 8, speed: float = 1.0, segment_seconds: int = 1):
         folder.mkdir(parents=True, exist_ok=True)
-        self.playlist = folder / "live.m3u8"
-        more = []
-        if aes:
-            (folder / "live.key").write_bytes(os.urandom(16))
-            (folder / "key.info").write_text(f"live.key\n{folder / 'live.key'}\n{os.urandom(16).hex()}\n")
-            more = ["-hls_key_info_file", str(folder / "key.info")]
+        self.folder, self.form = folder, form
         self._process = subprocess.Popen(
-            ["ffmpeg", "-v", "error", "-nostdin", "-readrate", str(speed), "-i", str(source), "-map", "0", "-c", "copy", "-f", "hls",
-             "-hls_time", str(segment_seconds), "-hls_list_size", str(window), "-hls_delete_threshold", "3",
-             "-hls_flags", "delete_segments+temp_file", *more, "-hls_segment_filename", str(folder / "live%05d.ts"), str(self.playlist)],
-            stdin=subprocess.DEVNULL)
+            ["ffmpeg", "-v", "error", "-nostdin", "-readrate", str(speed), "-i", str(source), "-map", "0:v", "-map", "0:a", "-c", "copy",
+             "-f", "hls", "-hls_time", str(segment_seconds), "-hls_list_size", str(window), "-hls_delete_threshold", "3",
+             *form.options(folder)], stdin=subprocess.DEVNULL)
 
     def __enter__(self) -> "LiveEncoder":
         return self
@@ -99,7 +129,11 @@ class LiveEncoder:
         self._process.wait()
 
     def wait_for_playlist(self) -> None:
-        wait_until(self.playlist.exists, 20, "ffmpeg's playlist")
+        wanted = [self.folder / name for name in {self.form.entry, *self.form.playlists}]
+        wait_until(lambda: all(path.exists() for path in wanted), 20, "ffmpeg's playlists")
+
+    def wait_for_end(self, seconds: float = 60) -> None:
+        self._process.wait(seconds)
 
 
 def fetch(url: str, timeout: float = 10, headers: Optional[dict[str, str]] = None) -> bytes:

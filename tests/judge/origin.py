@@ -326,6 +326,10 @@ class Origin:
         body = chosen[index].body
         return 200, "video/mp2t", self._locked(body, request.gen, rendition, request.seq) if self.aes else body
 
+    def headers_for(self, request: Request) -> dict[str, str]:
+        """More than a plain answer needs, for other kinds of origins."""
+        return {}
+
     def fault_for(self, request: Request) -> Optional[Fault]:
         with self._lock:
             self.requests.append(request)
@@ -366,7 +370,7 @@ class Exchange:
 
     def serve(self) -> None:
         self.send(self.head(len(self.body)) + self.body)
-        self.request.whole = self.status == 200
+        self.request.whole = self.status in (200, 206)
 
     def handed_out(self, body: bytes) -> None:
         """Called before the sending: the reader cannot tell that this body is not the published one."""
@@ -419,7 +423,7 @@ class _Connection(socketserver.BaseRequestHandler):
             headers = {name.strip().lower(): value.strip() for name, value in named.items()}
             request = Request(time.monotonic(), "other", lines[0].split(" ")[1], headers)
             status, content_type, body = origin.find(request)
-            exchange = Exchange(origin, request, link, status, content_type, body)
+            exchange = Exchange(origin, request, link, status, content_type, body, origin.headers_for(request))
             fault = origin.fault_for(request)
             if fault:
                 request.fault = getattr(fault.act, "__name__", "fault")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from judge import faults, namespaces, verify
-from judge.nginx import LiveEncoder, Nginx
+from judge.nginx import Form, LiveEncoder, Nginx
 from judge.origin import Handed, Origin, TestCa
 from judge.proxy import Corrupt, Cut, FaultProxy, Good, HalfOpen, Reset, Slice, Stall, Trickle
 from judge.units import AUDIO, VIDEO, read_ts, read_units
@@ -91,7 +91,7 @@ def test_ffmpeg_records_the_origin_whole(make_origin, tmp_path):
 
 @pytest.mark.parametrize("aes", [False, True], ids=["plain", "aes"])
 def test_ffmpeg_and_nginx_make_a_live_that_is_the_source_again(media, tmp_path, aes):
-    with Nginx(tmp_path / "nginx", tmp_path / "www") as nginx, LiveEncoder(media.ts, tmp_path / "www", aes=aes, speed=30, window=100) as encoder:
+    with Nginx(tmp_path / "nginx", tmp_path / "www") as nginx, LiveEncoder(media.ts, tmp_path / "www", form=Form(aes=aes), speed=30, window=100) as encoder:
         encoder.wait_for_playlist()
         subprocess.run(["ffmpeg", "-v", "fatal", "-live_start_index", "0", "-i", nginx.url("live.m3u8"), "-c", "copy", tmp_path / "copy.ts"], check=True)
         assert verify.same_units(read_units(media.ts), read_units(tmp_path / "copy.ts")) == []

@@ -29,6 +29,12 @@ class Verdict:
     times: list[str] = field(default_factory=list)       # dts not rising, sound and picture moved against each other
     missing: dict[tuple[int, int], int] = field(default_factory=dict)  # place -> units missing there
 
+    def take(self, other: "Verdict") -> None:
+        for name in ("unlisted", "foreign", "listed_in_vain", "times"):
+            getattr(self, name).extend(getattr(other, name))
+        for place, count in other.missing.items():
+            self.missing[place] = self.missing.get(place, 0) + count
+
     def complaints(self) -> list[str]:
         return [f"{name}: {len(found)}, e.g. {found[:3]}" for name in ("unlisted", "foreign", "listed_in_vain", "times")
                 if (found := getattr(self, name))]
@@ -41,12 +47,14 @@ class Expected:
     order: int
 
 
-def gap_places(ledger: dict) -> set[tuple[int, int]]:
-    """(generation counted from 0, media sequence) of every unit in the ledger's gaps. `first_gen`: as weir.ledger() adds it."""
+def gap_places(ledger: dict, lane: int | None = None) -> set[tuple[int, int]]:
+    """(generation counted from 0, media sequence) of every unit in the ledger's gaps, or in those of one lane. `first_gen`: as
+    weir.ledger() adds it."""
     places, base = set(), ledger.get("first_gen", 0)
     for gap in ledger.get("gaps", []):
-        low, high = gap["u"]
-        places |= {(gap.get("gen", base) - base, seq) for seq in range(low, high + 1)}
+        if lane is None or gap.get("lane", 0) == lane:
+            low, high = gap["u"]
+            places |= {(gap.get("gen", base) - base, seq) for seq in range(low, high + 1)}
     return places
 
 
@@ -55,17 +63,26 @@ def delivery(truth: Sequence[Handed], delivered: Iterable[AccessUnit], gaps: set
     """Compares what was published from place `from_` to place `to` (both included) with what a recording holds. Where a short body
     was handed out as whole, its last unit of each kind is torn, and nobody's loss."""
     places = [(handed.gen, handed.seq) for handed in truth]
+    part = truth[places.index(from_) if from_ else 0:places.index(to) + 1 if to else len(places)]
+    verdict = delivery_of_lanes({VIDEO: part, AUDIO: part}, delivered, {VIDEO: gaps, AUDIO: gaps})
+    in_vain = (gaps & {(handed.gen, handed.seq) for handed in part}) - verdict.missing.keys()
+    verdict.listed_in_vain = [str(place) for place in sorted(in_vain)]
+    return verdict
+
+
+def delivery_of_lanes(truth: dict[str, Sequence[Handed]], delivered: Iterable[AccessUnit], gaps: dict[str, set]) -> Verdict:
+    """As delivery(), with sound and pictures handed out apart: by kind, what was published and what the ledger lists."""
     delivered = list(delivered)
-    low = places.index(from_) if from_ else 0
-    high = places.index(to) + 1 if to else len(places)
     verdict, shifts = Verdict(), {}
     for kind in (VIDEO, AUDIO):
-        wanted = [Expected(unit, (handed.gen, handed.seq), order) for order, handed in enumerate(truth[low:high])
+        wanted = [Expected(unit, (handed.gen, handed.seq), order) for order, handed in enumerate(truth[kind])
                   for unit in _sound_units(handed, kind)]
-        torn = {(handed.gen, handed.seq) for handed in truth[low:high] if handed.torn}
-        shifts[kind] = _walk(wanted, of_kind(delivered, kind), gaps, torn, verdict)
-    in_vain = (gaps & set(places[low:high])) - verdict.missing.keys()
-    verdict.listed_in_vain += [str(place) for place in sorted(in_vain)]
+        torn = {(handed.gen, handed.seq) for handed in truth[kind] if handed.torn}
+        here = Verdict()
+        shifts[kind] = _walk(wanted, of_kind(delivered, kind), gaps[kind], torn, here)
+        in_vain = (gaps[kind] & {expected.place for expected in wanted}) - here.missing.keys()
+        here.listed_in_vain += [f"{kind} {place}" for place in sorted(in_vain)]
+        verdict.take(here)
     _compare_shifts(shifts, verdict)
     return verdict
 

@@ -198,7 +198,10 @@ class Recording:
         return self.folder / f"{self.name}.weir.jsonl"
 
     def raw(self) -> list[Path]:
-        return sorted((p for p in self.folder.glob(f"{self.name}.*.ts")), key=lambda p: int(p.name.split(".")[-2]))
+        """Raw files of any container, oldest first."""
+        found = [(int(match[1]), path) for path in self.folder.iterdir() if (match := re.fullmatch(
+            re.escape(self.name) + r"\.(\d+)\.(ts|m4s|flv|aac|bin)", path.name))]
+        return [path for _, path in sorted(found)]
 
     def raw_bytes(self) -> int:
         total = 0

@@ -9,12 +9,12 @@ import pytest
 from judge import media as known_media
 from judge import verify
 from judge.media import RATE
-from judge.nginx import LiveEncoder, Nginx
+from judge.nginx import Form, LiveEncoder, Nginx
 from judge.units import read_units
 from judge.weir import WHOLE, Recording
 
 SECONDS = int(os.environ.get("WEIR_LIVE_SECONDS", "60"))
-KINDS = {"plain": False, "aes128": True}
+KINDS = {"plain": Form(), "aes128": Form(aes=True)}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def recorded(source, tmp_path_factory):
     home = tmp_path_factory.mktemp("live")
     done = {}
     with Nginx(home / "nginx", home / "www") as nginx:
-        encoders = {kind: LiveEncoder(source.ts, home / "www" / kind, aes=aes) for kind, aes in KINDS.items()}
+        encoders = {kind: LiveEncoder(source.ts, home / "www" / kind, form=form) for kind, form in KINDS.items()}
         try:
             for kind, encoder in encoders.items():
                 encoder.wait_for_playlist()
