@@ -223,6 +223,7 @@ private:
             if (!range) return broken("the BYTERANGE of EXT-X-MAP is not length[@offset]");
             map->range = ByteRange{range->length, range->offset.value_or(0)};
         }
+        map->key = key_;
         map_ = std::move(map);
         return {};
     }

@@ -45,7 +45,8 @@ struct Key {
 struct Map {
     std::string uri;
     std::optional<ByteRange> range = {};
-    bool operator==(const Map&) const = default;
+    std::shared_ptr<const Key> key = {};  ///< in force where the tag stands (RFC 8216 4.3.2.5); none: in the clear
+    bool operator==(const Map& o) const { return uri == o.uri && range == o.range; }
 };
 
 struct Part {
