@@ -380,7 +380,7 @@ Result<Summary> join_here(const JoinPlan& plan, const OnProgress& on_progress,
     return Error{Errc::bad_input, "more and more tracks turn up", "write mp4"};
 }
 
-Result<Summary> summarise_here(const std::string& path, const OnProgress& on_progress) {
+static Result<Summary> read_back(const std::string& path, const OnProgress& on_progress, bool content) {
     auto opened = Input::open({.path = path});
     if (!opened) return within("summarise", opened.error());
     auto& in = **opened;
@@ -409,7 +409,7 @@ Result<Summary> summarise_here(const std::string& path, const OnProgress& on_pro
             pts = near == no_time ? pts : unwrap(pts, near, ts_bits);
             near = pts;
         }
-        sums[t].add(hash_unit(known.coding, known.nal_length, bytes), to_micros(pts, base),
+        sums[t].add(content ? hash_unit(known.coding, known.nal_length, bytes) : 0, to_micros(pts, base),
                     to_micros(packet->duration, base));
     }
     for (std::size_t t = 0; t < sums.size(); ++t) {
@@ -420,7 +420,17 @@ Result<Summary> summarise_here(const std::string& path, const OnProgress& on_pro
     all.bytes = in.size();
     if (in.damaged()) set.note(fmt::format("{} damaged places were skipped", in.damaged()));
     all.notes = set.notes();
+    if (!content)
+        for (auto& track : all.tracks) track.hash = 0;
     return all;
+}
+
+Result<Summary> summarise_here(const std::string& path, const OnProgress& on_progress) {
+    return read_back(path, on_progress, true);
+}
+
+Result<Summary> summarise_index_here(const std::string& path, const OnProgress& on_progress) {
+    return read_back(path, on_progress, false);
 }
 
 }  // namespace weir::media

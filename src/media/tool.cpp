@@ -80,19 +80,19 @@ Error death(const ChildExit& exit) {
 }
 
 /// Reads lines until the outcome, the end or a cancellation.
-Task<std::optional<Result<Summary>>> read_outcome(Child& child, const std::function<void(double)>& on_progress) {
+Task<std::optional<Result<ToolOutcome>>> read_outcome(Child& child, const std::function<void(double)>& on_progress) {
     for (;;) {
         auto line = co_await child.read_line(max_line);
         const bool stopped = co_await cancelled();
         if (!line || stopped) co_return std::nullopt;
         auto said = parse_line(*line);
-        if (!said) co_return Result<Summary>(said.error());
+        if (!said) co_return Result<ToolOutcome>(said.error());
         if (said->outcome) co_return std::move(said->outcome);
         if (on_progress) on_progress(said->progress);
     }
 }
 
-Task<Result<Summary>> run_tool(asio::any_io_executor ex, ToolPlan plan, std::function<void(double)> on_progress) {
+Task<Result<ToolOutcome>> run_tool(asio::any_io_executor ex, ToolPlan plan, std::function<void(double)> on_progress) {
     co_await errors_not_throws();
     if (co_await cancelled()) co_return Error{Errc::cancelled, "media tool not started"};
     const ChildOptions options = options_for_tool();
@@ -106,7 +106,7 @@ Task<Result<Summary>> run_tool(asio::any_io_executor ex, ToolPlan plan, std::fun
     const std::string text = plan_text(plan);
     auto sent = co_await child->write(text);  // when it fails, the child has gone: its exit says more
     child->close_stdin();
-    std::optional<Result<Summary>> outcome;
+    std::optional<Result<ToolOutcome>> outcome;
     if (sent) outcome = co_await read_outcome(*child, on_progress);
     const bool asked_to_stop = co_await cancelled();
     const bool stopped = !outcome && asked_to_stop;
@@ -125,6 +125,13 @@ Task<Result<Summary>> run_tool(asio::any_io_executor ex, ToolPlan plan, std::fun
     co_return death(exit);
 }
 
+template <class T>
+Result<T> only(Result<ToolOutcome> any) {
+    if (!any) return any.error();
+    if (auto* wanted = std::get_if<T>(&*any)) return std::move(*wanted);
+    return Error{Errc::internal, "the media tool answered another question"};
+}
+
 }  // namespace
 
 void set_tool_executable(std::string path) {
@@ -136,14 +143,31 @@ void set_tool_executable(std::string path) {
 Task<Result<Summary>> join(asio::any_io_executor ex, JoinPlan plan) {
     auto on_progress = std::move(plan.on_progress);
     ToolPlan any(std::move(plan));
-    co_return co_await run_tool(ex, std::move(any), std::move(on_progress));
+    auto outcome = co_await run_tool(ex, std::move(any), std::move(on_progress));
+    co_return only<Summary>(std::move(outcome));
+}
+
+static Task<Result<Summary>> summarise_by(asio::any_io_executor ex, SummarisePlan plan) {
+    ToolPlan any(std::move(plan));
+    std::function<void(double)> nobody;
+    auto outcome = co_await run_tool(ex, std::move(any), std::move(nobody));
+    co_return only<Summary>(std::move(outcome));
 }
 
 Task<Result<Summary>> summarise(asio::any_io_executor ex, std::string path) {
-    SummarisePlan plan{std::move(path)};
+    return summarise_by(std::move(ex), SummarisePlan{std::move(path), false});
+}
+
+Task<Result<Summary>> summarise_index(asio::any_io_executor ex, std::string path) {
+    return summarise_by(std::move(ex), SummarisePlan{std::move(path), true});
+}
+
+Task<Result<Probe>> probe(asio::any_io_executor ex, std::string path) {
+    ProbePlan plan{std::move(path)};
     ToolPlan any(std::move(plan));
     std::function<void(double)> nobody;
-    co_return co_await run_tool(ex, std::move(any), std::move(nobody));
+    auto outcome = co_await run_tool(ex, std::move(any), std::move(nobody));
+    co_return only<Probe>(std::move(outcome));
 }
 
 Task<Result<>> make_pattern(asio::any_io_executor ex, PatternPlan plan) {

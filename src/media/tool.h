@@ -62,6 +62,8 @@ struct JoinPlan {
     std::function<void(double)> on_progress = {};  ///< 0 to 1, a few times a second, on the caller's executor
     OutputFormat format = OutputFormat::mp4;
     bool audio_only = false;
+    std::map<std::uint16_t, std::string> languages = {};  ///< by lane ("jpn"): of tracks whose input does not say
+    bool content = true;  ///< hash the access units; without it the summary's hashes are 0
 };
 Task<Result<Summary>> join(asio::any_io_executor ex, JoinPlan plan);
 
@@ -87,6 +89,9 @@ Task<Result<Probe>> probe(asio::any_io_executor ex, std::string path);
 
 /// Reads a file back as the judge of its own making: the same summary from the finished file.
 Task<Result<Summary>> summarise(asio::any_io_executor ex, std::string path);
+/// Packets and times alone (all hashes are 0), for a join without `content`. From the index where there is one (MP4): it
+/// proves that every packet has its place within the file, not what stands there.
+Task<Result<Summary>> summarise_index(asio::any_io_executor ex, std::string path);
 /// `equal` in packets, content and (within one tick of 1/1000 s) timing; else says the first difference.
 [[nodiscard]] Result<> same_content(const Summary& raw, const Summary& made);
 

@@ -54,11 +54,13 @@ void limit(int what, std::uint64_t value) {
 void limit_by_work(const ToolPlan& plan) {
     std::uint64_t bytes = 0;
     if (const auto* finalise = std::get_if<JoinPlan>(&plan)) {
-        for (const auto& s : finalise->input) bytes += s.size;
+        for (const auto& s : finalise->input) bytes += s.size + s.header_size;
         limit(RLIMIT_FSIZE, 2 * bytes + (256u << 20));
-    } else if (const auto* summarise = std::get_if<SummarisePlan>(&plan)) {
+    } else if (!std::holds_alternative<PatternPlan>(plan)) {
+        const auto* summarise = std::get_if<SummarisePlan>(&plan);
+        const auto& path = summarise ? summarise->path : std::get<ProbePlan>(plan).path;
         struct stat about {};
-        if (::stat(summarise->path.c_str(), &about) == 0) bytes = static_cast<std::uint64_t>(about.st_size);
+        if (::stat(path.c_str(), &about) == 0) bytes = static_cast<std::uint64_t>(about.st_size);
         limit(RLIMIT_FSIZE, 4u << 20);  // its outcome may go to a file when run by hand
     } else {
         return;
@@ -67,14 +69,23 @@ void limit_by_work(const ToolPlan& plan) {
     limit(RLIMIT_CPU, 120 + bytes / slowest_bytes_per_second);
 }
 
-Result<Summary> work(const ToolPlan& plan, const OnProgress& on_progress) {
-    if (const auto* finalise = std::get_if<JoinPlan>(&plan)) return join_here(*finalise, on_progress);
-    if (const auto* summarise = std::get_if<SummarisePlan>(&plan)) return summarise_here(summarise->path, on_progress);
-    if (auto r = make_pattern_here(std::get<PatternPlan>(plan), on_progress); !r) return r.error();
-    return Summary{};
+template <class T>
+Result<ToolOutcome> any_of(Result<T> one) {
+    if (!one) return one.error();
+    return ToolOutcome(std::move(*one));
 }
 
-Result<Summary> run_plan() {
+Result<ToolOutcome> work(const ToolPlan& plan, const OnProgress& on_progress) {
+    if (const auto* finalise = std::get_if<JoinPlan>(&plan)) return any_of(join_here(*finalise, on_progress));
+    if (const auto* p = std::get_if<SummarisePlan>(&plan))
+        return any_of(p->index_only ? summarise_index_here(p->path, on_progress)
+                                    : summarise_here(p->path, on_progress));
+    if (const auto* p = std::get_if<ProbePlan>(&plan)) return any_of(probe_here(p->path));
+    if (auto r = make_pattern_here(std::get<PatternPlan>(plan), on_progress); !r) return r.error();
+    return ToolOutcome(Summary{});
+}
+
+Result<ToolOutcome> run_plan() {
     auto text = read_plan();
     if (!text) return text.error();
     auto plan = parse_plan(*text);
@@ -101,7 +112,7 @@ int tool_main() {
     limit(RLIMIT_CORE, 0);
     remove_partial_file_on_term();
     capture_av_log();
-    Result<Summary> outcome = Error{Errc::internal, "nothing was done"};
+    Result<ToolOutcome> outcome = Error{Errc::internal, "nothing was done"};
     try {
         outcome = run_plan();
     } catch (const std::bad_alloc&) {

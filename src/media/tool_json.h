@@ -12,20 +12,27 @@ namespace weir::media {
 
 struct SummarisePlan {
     std::string path;
+    bool index_only = false;
 };
-using ToolPlan = std::variant<JoinPlan, SummarisePlan, PatternPlan>;
+struct ProbePlan {
+    std::string path;
+};
+using ToolPlan = std::variant<JoinPlan, SummarisePlan, ProbePlan, PatternPlan>;
+
+/// What a child found out: the one that belongs to its plan.
+using ToolOutcome = std::variant<Summary, Probe>;
 
 [[nodiscard]] std::string plan_text(const ToolPlan& plan);
 /// errors  bad_input; paths may be any bytes
 [[nodiscard]] Result<ToolPlan> parse_plan(std::string_view text);
 
 [[nodiscard]] std::string progress_line(double done);
-[[nodiscard]] std::string outcome_line(const Result<Summary>& outcome);
+[[nodiscard]] std::string outcome_line(const Result<ToolOutcome>& outcome);
 
 /// One line of the child: progress (0 to 1), or the outcome.
 struct ToolLine {
     double progress = 0;
-    std::optional<Result<Summary>> outcome = {};
+    std::optional<Result<ToolOutcome>> outcome = {};
 };
 /// errors  internal: not what our own child writes
 [[nodiscard]] Result<ToolLine> parse_line(std::string_view text);

@@ -18,6 +18,8 @@ using OnProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 Result<Summary> join_here(const JoinPlan& plan, const OnProgress& on_progress = {},
                           std::optional<std::uint64_t> index_room = {});
 Result<Summary> summarise_here(const std::string& path, const OnProgress& on_progress = {});
+Result<Summary> summarise_index_here(const std::string& path, const OnProgress& on_progress = {});
+Result<Probe> probe_here(const std::string& path);
 Result<> make_pattern_here(const PatternPlan& plan, const OnProgress& on_progress = {});
 
 }  // namespace weir::media
