@@ -154,7 +154,7 @@ def shown_numbers(path: Path) -> list[int]:
 
 def beep_times(path: Path) -> list[float]:
     """Seconds in the file at which a beep starts."""
-    pcm = subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-map", "0:a", "-af", "aresample=async=1:first_pts=0", "-ac",
+    pcm = subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-map", "0:a", "-af", "aresample=async=1:min_hard_comp=0.01:first_pts=0", "-ac",
                           "1", "-ar", str(SAMPLE_RATE), "-f", "s16le", "-"], stdout=subprocess.PIPE, check=True).stdout[1::2]
     loud, found, at = re.compile(rb"[\x14-\xec]"), [], 0
     while match := loud.search(pcm, at):

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
-from .fragments import packed_stamp
+from .fragments import packed_stamp, split_header
 from .media import Media, Segment
 from .units import AUDIO, VIDEO, of_kind, read_ts
 
 RECIPE = "1"  # change it when what is made below changes
-TS, FMP4 = "mpegts", "fmp4"
+TS, FMP4, SMALL = "mpegts", "fmp4", "small-fmp4"
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class Package:
 
 def fmp4(media: Media) -> Package:
     return Package(_cut(media, FMP4, "0:v", "0:a"))
+
+
+def fmp4_in_small_fragments(media: Media) -> Package:
+    """Several fragments a segment."""
+    return Package(_cut(media, SMALL, "0:v", "0:a"))
 
 
 def fmp4_with_audio(media: Media) -> Package:
@@ -99,17 +104,21 @@ def _cut(media: Media, kind: str, *streams: str) -> list[Segment]:
                 folder.mkdir()
                 _pack(media.ts, folder, kind, streams)
                 (folder / "done").touch()
-    header = (folder / "init.mp4").read_bytes() if kind == FMP4 else b""
+    # ffmpeg 5.1 writes the small fragments of the first segment behind the header.
+    header, early = split_header((folder / "init.mp4").read_bytes()) if kind != TS else (b"", b"")
     listed = re.findall(r"#EXTINF:([\d.]+),\s*\n(\S+)", (folder / "cut.m3u8").read_text())
-    return [Segment((folder / path).read_bytes(), float(length), header) for length, path in listed]
+    bodies = [(folder / path).read_bytes() for _, path in listed]
+    bodies[0] += early
+    return [Segment(body, float(length), header) for body, (length, _) in zip(bodies, listed)]
 
 
 def _pack(source: Path, folder: Path, kind: str, streams: tuple[str, ...]) -> None:
     more = ["-muxdelay", "0", "-muxpreload", "0"]
-    if kind == FMP4:
+    if kind != TS:
         more = ["-hls_segment_type", "fmp4", "-hls_fmp4_init_filename", "init.mp4"]
+        more += ["-hls_segment_options", "frag_duration=200000"] if kind == SMALL else []
         more += ["-bsf:a", "aac_adtstoasc"] if "0:a" in streams else []
     maps = [word for stream in streams for word in ("-map", stream)]
     subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", "-copyts", "-i", str(source), *maps, "-c", "copy", "-f", "hls", "-hls_time", "1",
-                    "-hls_list_size", "0", *more, "-hls_segment_filename", f"s%05d.{'m4s' if kind == FMP4 else 'ts'}", "cut.m3u8"],
+                    "-hls_list_size", "0", *more, "-hls_segment_filename", f"s%05d.{'ts' if kind == TS else 'm4s'}", "cut.m3u8"],
                    cwd=folder, check=True)

@@ -11,8 +11,8 @@ from judge.fragments import read_any, read_fragments
 from judge.nginx import Form, LiveEncoder, Nginx
 from judge.units import AUDIO, VIDEO, read_units
 
-MAKERS = {"fmp4": packages.fmp4, "fmp4_with_audio": packages.fmp4_with_audio, "ts_with_audio": packages.ts_with_audio,
-          "packed_audio": packages.with_packed_audio}
+MAKERS = {"fmp4": packages.fmp4, "small": packages.fmp4_in_small_fragments, "fmp4_with_audio": packages.fmp4_with_audio,
+          "ts_with_audio": packages.ts_with_audio, "packed_audio": packages.with_packed_audio}
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +35,7 @@ def test_a_package_is_the_media_again(short, name):
 
 
 def test_a_torn_fragment_is_left_out_and_a_moved_one_is_seen(short):
+    assert min(len(fragments.fragments(segment.body)) for segment in packages.fmp4_in_small_fragments(short).pictures) >= 4
     segment = packages.fmp4(short).pictures[3]
     whole = read_fragments(segment.header, segment.body)
     assert read_fragments(segment.header, segment.body[:-1]) == []
