@@ -76,7 +76,8 @@ def _free_port() -> int:
 
 @dataclass(frozen=True)
 class Form:
-    """How ffmpeg packs the live. `fmp4`, else TS; `audio`: sound as a rendition of its own; `ranges`: one growing file, byte ranges."""
+    """How ffmpeg packs the live. `fmp4`, else TS; `audio`: sound as a rendition of its own; `ranges`: one growing file, byte ranges, and
+    no window: ffmpeg 5.1 does not count EXT-X-MEDIA-SEQUENCE up there."""
 
     fmp4: bool = False
     audio: bool = False
@@ -117,7 +118,7 @@ class LiveEncoder:
         self.folder, self.form = folder, form
         self._process = subprocess.Popen(
             ["ffmpeg", "-v", "error", "-nostdin", "-readrate", str(speed), "-i", str(source), "-map", "0:v", "-map", "0:a", "-c", "copy",
-             "-f", "hls", "-hls_time", str(segment_seconds), "-hls_list_size", str(window), "-hls_delete_threshold", "3",
+             "-f", "hls", "-hls_time", str(segment_seconds), "-hls_list_size", "0" if form.ranges else str(window), "-hls_delete_threshold", "3",
              *form.options(folder)], stdin=subprocess.DEVNULL)
 
     def __enter__(self) -> "LiveEncoder":

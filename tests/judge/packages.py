@@ -34,6 +34,10 @@ class Package:
         return Package(self.pictures + other.pictures, self.sound and self.sound + other.sound)
 
 
+def ts(media: Media) -> Package:
+    return Package(media.segments)
+
+
 def fmp4(media: Media) -> Package:
     return Package(_cut(media, FMP4, "0:v", "0:a"))
 

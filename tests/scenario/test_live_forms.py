@@ -86,7 +86,7 @@ def test_no_descriptor_piles_up(recorded, kind):
 
 # ---------------------------------------------------------------- forms of the fake origin
 
-FORMS = {"fmp4": (packages.fmp4, {}), "small_fragments": (packages.fmp4_in_small_fragments, {}),
+FORMS = {"ts_ranges": (packages.ts, {"ranges": True}), "ivs_ts": (packages.ts, {"ivs": True}), "fmp4": (packages.fmp4, {}), "small_fragments": (packages.fmp4_in_small_fragments, {}),
          "fmp4_audio": (packages.fmp4_with_audio, {}), "ts_audio": (packages.ts_with_audio, {}),
          "packed_audio": (packages.with_packed_audio, {}), "only_packed_audio": (packages.only_packed_audio, {}),
          "fmp4_ranges": (packages.fmp4, {"ranges": True}), "fmp4_audio_ranges": (packages.fmp4_with_audio, {"ranges": True}),
@@ -146,14 +146,12 @@ def test_from_the_middle_of_a_live_both_lanes_begin_together(form_origin, record
     assert verify.delivery_of_lanes(truth, units, {VIDEO: set(), AUDIO: set()}).complaints() == [], weir.story()
 
 
-JOINED = {"ts": None, "fmp4": packages.fmp4, "fmp4_audio": packages.fmp4_with_audio, "ts_audio": packages.ts_with_audio,
+JOINED = {"ts": packages.ts, "fmp4": packages.fmp4, "fmp4_audio": packages.fmp4_with_audio, "ts_audio": packages.ts_with_audio,
           "packed_audio": packages.with_packed_audio}
 
 
 def joined(maker, first, second):
     """Seconds 10 to 19 of one and 0 to 7 of the other: the timestamps jump back, and no frame number comes twice."""
-    if maker is None:
-        return packages.Package(first.segments).part(10, 20) + packages.Package(second.segments).part(0, 8)
     return maker(first).part(10, 20) + maker(second).part(0, 8)
 
 
