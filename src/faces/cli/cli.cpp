@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "faces/cli/commands.h"
 #include "faces/cli/exit_codes.h"
+#include "faces/cli/tool_options.h"
 #include "runtime/failpoint.h"
 
 namespace weir::faces {
@@ -110,9 +111,11 @@ int run_cli(int argc, char** argv) {
     DownloadArguments download;
     VerifyArguments verify;
     DemoSourceArguments demo;
+    ToolArguments tools;
     bool version_json = false;
     add_download(app, download);
     add_verify(app, verify);
+    add_tools(app, tools);
     add_demo_source(app, demo);
     auto* version = app.add_subcommand("version", "weir's version and its libraries'");
     version->add_flag("--json", version_json, "as JSON");

@@ -19,6 +19,27 @@ struct VerifyArguments {
 };
 int run_verify(const VerifyArguments& arguments);
 
+struct ProbeArguments {
+    std::vector<std::string> files;
+    bool json = false;
+};
+int run_probe(const ProbeArguments& arguments);
+
+/// remux (one file) and concat (files or a prefix).
+struct JoinArguments {
+    std::vector<std::string> files;
+    std::string prefix, output, format;
+    bool extract_audio = false, skip_broken = false, json = false;
+};
+int run_remux(const JoinArguments& arguments);
+int run_concat(const JoinArguments& arguments);
+
+struct CleanArguments {
+    std::string path, age;
+    bool dry_run = false, delete_corrupted = false, json = false;
+};
+int run_clean(const CleanArguments& arguments);
+
 struct DemoSourceArguments {
     std::string address = "127.0.0.1", faults, duration;
     std::uint16_t port = 0;

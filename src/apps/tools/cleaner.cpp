@@ -1,0 +1,389 @@
+#include "apps/tools/cleaner.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "apps/tools/folder_facts.h"
+#include "apps/tools/parts.h"
+#include "apps/tools/proof.h"
+#include "base/log.h"
+#include "runtime/task_group.h"
+#include "store/recording.h"
+
+namespace weir::apps {
+namespace {
+
+using What = CleanStep::What;
+
+/// All joined files of one prefix in one folder, and its parts.
+struct Set {
+    std::string prefix;
+    std::vector<std::pair<CombinedName, FileFacts>> joined;  ///< highest number first
+    std::vector<FileFacts> parts;
+};
+
+/// What became of one joined file when it was held against the parts.
+struct Judged {
+    FileFacts file;
+    CombinedName name;
+    bool all = false;        ///< proved to hold all that the parts do
+    bool sound = false;      ///< proved to hold their sound
+    bool corrupted = false;  ///< no media can be read from it
+    bool foreign = false;    ///< something else than media
+    std::string why;
+};
+
+}  // namespace
+
+std::string_view name_of(What what) noexcept {
+    switch (what) {
+        case What::deleted:
+            return "deleted";
+        case What::renamed:
+            return "renamed";
+        case What::kept:
+            return "kept";
+        case What::failed:
+            return "failed";
+    }
+    return "failed";
+}
+
+bool CleanReport::complete() const noexcept {
+    return !cancelled && std::none_of(steps.begin(), steps.end(), [](const auto& s) { return s.what == What::failed; });
+}
+
+std::function<Task<Result<store::Verdict>>(asio::any_io_executor, FileLane&, Path)> CleanTools::store_verify() {
+    return store::verify;
+}
+std::function<bool(const Path&)> CleanTools::default_in_use() {
+    return is_in_use;
+}
+
+struct Cleaner::State {
+    State(asio::any_io_executor e, const Clock& c, FileLane& l, CleanOptions o, CleanTools t)
+        : ex(std::move(e)), clock(c), lane(l), strand(l.strand()), options(std::move(o)), tools(std::move(t)) {}
+
+    Task<CleanReport> run();
+    Task<void> clean_folder();
+    Task<void> clean_recording(Journals::Recording recording);
+    Task<void> clean_set(Set set);
+    Task<std::optional<Error>> read_parts(const Set& set, std::vector<ReadMedia>& into);
+    Task<Result<ReadMedia>> read(std::string name);
+    Task<Judged> judge(const Set& set, std::size_t which, const std::vector<ReadMedia>& parts);
+    Task<void> settle(const Set& set, std::vector<Judged> judged, bool has_parts);
+    Task<bool> delete_parts(const Set& set);
+    Task<Result<>> delete_file(FileFacts file);
+    Task<void> rename(Judged judged);
+    Task<Result<>> blocking(std::function<Result<>()> job) { return lane.run(strand, std::move(job)); }
+
+    [[nodiscard]] std::vector<Set> sets() const;
+    [[nodiscard]] std::string not_yet(const Set& set) const;
+    [[nodiscard]] Path in_folder(const std::string& name) const { return facts.path / name; }
+    void say(What what, const Path& file, std::string why, std::uint64_t bytes = 0, Path to = {});
+
+    asio::any_io_executor ex;
+    const Clock& clock;
+    FileLane& lane;
+    FileLane::Strand strand;
+    CleanOptions options;
+    CleanTools tools;
+    std::function<void(const CleanStep&)> on_step;
+    CleanReport report;
+    FolderFacts facts;  ///< the folder it is in
+    Journals journals;
+};
+
+void Cleaner::State::say(What what, const Path& file, std::string why, std::uint64_t bytes, Path to) {
+    report.steps.push_back({what, file, std::move(to), std::move(why), bytes});
+    if (on_step) on_step(report.steps.back());
+}
+
+std::vector<Set> Cleaner::State::sets() const {
+    std::map<std::string, Set> found;
+    for (const auto& file : facts.files)
+        if (auto name = parse_combined(file.name); name && named_like_media(file.name)) {
+            auto& set = found[name->prefix];
+            set.prefix = name->prefix;
+            set.joined.emplace_back(std::move(*name), file);
+        }
+    auto entries = facts.entries();
+    std::erase_if(entries, [&](const DirEntry& e) { return journals.raws_of_finished.contains(e.name); });
+    std::vector<Set> out;
+    for (auto& [prefix, set] : found) {
+        std::stable_sort(set.joined.begin(), set.joined.end(),
+                         [](const auto& a, const auto& b) { return a.first.number > b.first.number; });
+        // Of files that differ in their ending only, the one in the best container was joined (FC2-89).
+        for (const auto& choice : part_choices(entries, prefix))
+            if (named_like_media(choice.names.front())) set.parts.push_back(*facts.file(choice.names.front()));
+        out.push_back(std::move(set));
+    }
+    return out;
+}
+
+/// Why this set is left alone for now; empty: it may be looked at.
+std::string Cleaner::State::not_yet(const Set& set) const {
+    for (const auto& [name, file] : set.joined)
+        if (auto why = too_young(file, set.parts, clock.wall(), options.age); !why.empty()) return why;
+    for (const auto& part : set.parts) {
+        if (auto why = forbidden_by(journals, part.name); !why.empty()) return why;
+        if (tools.in_use(in_folder(part.name))) return fmt::format("{} is in use", part.name);
+    }
+    return {};
+}
+
+Task<Result<ReadMedia>> Cleaner::State::read(std::string name) {
+    const std::string path = in_folder(name).string();
+    auto probe = co_await tools.media.probe(ex, path);
+    if (!probe) co_return probe.error();
+    if (!is_part_media(*probe)) co_return Error{Errc::unsupported, "has neither sound nor pictures"};
+    auto summary = co_await tools.media.summarise(ex, path);
+    if (!summary) co_return summary.error();
+    ReadMedia media;
+    media.name = std::move(name);
+    media.summary = std::move(*summary);
+    for (const auto& t : probe->tracks)
+        if (t.kind == TrackKind::video) media.frames_per_second = t.frames_per_second;
+    co_return media;
+}
+
+/// Every part, read from beginning to end. The first that cannot be read ends it.
+Task<std::optional<Error>> Cleaner::State::read_parts(const Set& set, std::vector<ReadMedia>& into) {
+    for (const auto& part : set.parts) {
+        auto media = co_await read(part.name);
+        if (!media) co_return within(fmt::format("part {}", part.name), media.error());
+        into.push_back(std::move(*media));
+    }
+    co_return std::nullopt;
+}
+
+Task<Judged> Cleaner::State::judge(const Set& set, std::size_t which, const std::vector<ReadMedia>& parts) {
+    Judged j;
+    j.name = set.joined[which].first;
+    j.file = set.joined[which].second;
+    auto media = co_await read(j.file.name);
+    if (!media) {
+        report.cancelled = report.cancelled || media.error().code == Errc::cancelled;
+        j.corrupted = media.error().code == Errc::bad_input;
+        j.foreign = media.error().code == Errc::unsupported;
+        j.why = j.corrupted ? fmt::format("is corrupted ({})", media.error().text()) : media.error().text();
+        co_return j;
+    }
+    if (parts.empty()) {  // an earlier clean took them away, or there never were any here
+        j.all = true;
+        co_return j;
+    }
+    const auto proved = proves(*media, parts, false);
+    const auto sound = proves(*media, parts, true);
+    j.all = proved.has_value();
+    j.sound = sound.has_value();
+    if (!proved) j.why = fmt::format("is not proved to hold its parts: {}", proved.error().text());
+    co_return j;
+}
+
+Task<Result<>> Cleaner::State::delete_file(FileFacts file) {
+    const auto path = in_folder(file.name);
+    co_return co_await blocking([&]() -> Result<> {
+        const auto now = look_at_file(path);
+        if (!now) return now.error();
+        if (*now != file) return Error{Errc::busy, "it has changed since it was looked at"};
+        if (tools.in_use(path)) return Error{Errc::busy, "it is in use"};
+        if (options.dry_run) return {};
+        return lane.fs().remove(path);
+    });
+}
+
+/// All of them, or as many as can be; false when one stayed.
+Task<bool> Cleaner::State::delete_parts(const Set& set) {
+    bool all = true;
+    for (const auto& part : set.parts) {
+        auto gone = co_await delete_file(part);
+        if (gone) {
+            report.freed += part.size;
+            say(What::deleted, in_folder(part.name), fmt::format("{} holds it", set.prefix + ".combined"), part.size);
+        } else {
+            all = false;
+            say(What::failed, in_folder(part.name), fmt::format("cannot be deleted: {}", gone.error().text()));
+        }
+    }
+    co_return all;
+}
+
+/// PREFIX.combined.mp4 becomes PREFIX.mp4, unless that name is taken, by a file or by what a journal says (FC2-95).
+Task<void> Cleaner::State::rename(Judged judged) {
+    const auto from = in_folder(judged.file.name);
+    const auto name = judged.name.prefix + judged.name.ending;
+    const auto to = in_folder(name);
+    if (journals.spoken_of.contains(name)) {
+        say(What::kept, from, fmt::format("keeps its name: a journal speaks of another {}", name));
+        co_return;
+    }
+    auto done = co_await blocking([&]() -> Result<> {
+        const auto now = look_at_file(from);
+        if (!now) return now.error();
+        if (*now != judged.file) return Error{Errc::io, "it has changed since it was looked at"};
+        if (options.dry_run) {
+            const auto there = look_at_file(to);
+            const bool going = std::any_of(report.steps.begin(), report.steps.end(),
+                                           [&](const CleanStep& s) { return s.what == What::deleted && s.file == to; });
+            if (there && !going) return Error{Errc::busy, "the name is taken"};
+            return {};
+        }
+        if (auto r = lane.fs().rename(from, to); !r) return r;
+        return lane.fs().sync_folder(facts.path);
+    });
+    if (done)
+        say(What::renamed, from, "", 0, to);
+    else if (done.error().code == Errc::busy)
+        say(What::kept, from, fmt::format("keeps its name: {} exists", name));
+    else
+        say(What::failed, from, fmt::format("cannot be renamed: {}", done.error().text()));
+}
+
+Task<void> Cleaner::State::clean_set(Set set) {
+    std::string why;
+    auto looked = co_await blocking([&]() -> Result<> {
+        why = not_yet(set);
+        return {};
+    });
+    if (!looked) why = looked.error().text();
+    if (!why.empty()) {
+        say(What::kept, in_folder(set.joined.front().second.name), std::move(why));
+        co_return;
+    }
+    std::vector<ReadMedia> parts;
+    auto unread = co_await read_parts(set, parts);
+    if (unread) {
+        report.cancelled = report.cancelled || unread->code == Errc::cancelled;
+        if (!report.cancelled)
+            say(What::failed, in_folder(set.joined.front().second.name),
+                fmt::format("is not proved to hold its parts: {}", unread->text()));
+        co_return;
+    }
+    std::vector<Judged> judged;
+    for (std::size_t i = 0; i < set.joined.size() && !report.cancelled; ++i) {
+        auto one = co_await judge(set, i, parts);
+        judged.push_back(std::move(one));
+    }
+    if (report.cancelled) co_return;
+    co_await settle(set, std::move(judged), !parts.empty());
+}
+
+/// All joined files of the set were held against its parts: now what is proved is done.
+Task<void> Cleaner::State::settle(const Set& set, std::vector<Judged> judged, bool has_parts) {
+    const bool proved = std::any_of(judged.begin(), judged.end(), [](const Judged& j) { return j.all; });
+    bool gone = false;
+    if (proved) gone = co_await delete_parts(set);
+    std::vector<std::string> named;  // endings that have their file
+    for (auto& j : judged) {
+        const auto path = in_folder(j.file.name);
+        if (j.corrupted && options.delete_corrupted && has_parts) {
+            // The parts are gone when another joined file was proved; else they are there, and were read to their ends.
+            auto removed = co_await delete_file(j.file);
+            if (removed)
+                say(What::deleted, path, j.why + (proved ? "" : "; its parts are there and whole"), j.file.size);
+            else
+                say(What::failed, path, fmt::format("cannot be deleted: {}", removed.error().text()));
+        } else if (j.foreign || (proved && !j.all && !j.sound && !j.corrupted)) {
+            say(What::kept, path, j.foreign ? j.why : "another joined file holds more");
+        } else if (!j.all && !(proved && j.sound)) {
+            say(What::failed, path, j.why.empty() ? "is not proved to hold its parts" : j.why);
+        } else if (!gone) {
+            say(What::kept, path, "keeps its name while parts of it are left");
+        } else if (std::find(named.begin(), named.end(), j.name.ending) != named.end()) {
+            say(What::kept, path, "another joined file took the name");
+        } else {
+            named.push_back(j.name.ending);
+            co_await rename(std::move(j));
+        }
+    }
+}
+
+/// Raw files that were kept beside the finished one go when the finished one is whole by the journal.
+Task<void> Cleaner::State::clean_recording(Journals::Recording recording) {
+    std::vector<FileFacts> raws;
+    for (const auto& name : recording.raws)
+        if (const auto* raw = facts.file(name); raw && name != recording.file) raws.push_back(*raw);
+    const auto* finished = facts.file(recording.file);
+    if (raws.empty() || !finished) co_return;
+    const auto path = in_folder(recording.file);
+    if (auto why = too_young(*finished, raws, clock.wall(), options.age); !why.empty()) {
+        say(What::kept, in_folder(raws.front().name), std::move(why));
+        co_return;
+    }
+    auto verdict = co_await tools.verify(ex, lane, path);
+    if (!verdict) {
+        say(What::failed, path, fmt::format("cannot be verified: {}", verdict.error().text()));
+        co_return;
+    }
+    using Verdict = store::Verdict::State;
+    if (verdict->state != Verdict::whole || verdict->unfinished) {
+        const bool damaged = verdict->state == Verdict::damaged;
+        const auto why = damaged && !verdict->complaints.empty() ? verdict->complaints.front() : "losses are listed";
+        say(damaged ? What::failed : What::kept, path, fmt::format("its raw files stay: {}", why));
+        co_return;
+    }
+    for (const auto& raw : raws) {
+        auto gone = co_await delete_file(raw);
+        if (gone) {
+            report.freed += raw.size;
+            say(What::deleted, in_folder(raw.name), fmt::format("{} is whole", recording.file), raw.size);
+        } else {
+            say(What::failed, in_folder(raw.name), fmt::format("cannot be deleted: {}", gone.error().text()));
+        }
+    }
+}
+
+Task<void> Cleaner::State::clean_folder() {
+    for (const auto& complaint : journals.unreadable)
+        say(What::failed, in_folder(complaint.substr(0, complaint.find(": "))),
+            "cannot be read; what it speaks of is left alone");
+    for (auto& set : sets()) {
+        if (report.cancelled) co_return;
+        co_await clean_set(std::move(set));
+    }
+    const auto finished = journals.finished;
+    for (const auto& recording : finished) {
+        if (report.cancelled) co_return;
+        co_await clean_recording(recording);
+    }
+}
+
+Task<CleanReport> Cleaner::State::run() {
+    co_await errors_not_throws();
+    std::vector<Path> waiting{options.root};
+    while (!waiting.empty() && !report.cancelled) {
+        const auto folder = std::move(waiting.back());
+        waiting.pop_back();
+        auto looked = co_await blocking([&]() -> Result<> {
+            auto seen = look_into(folder);
+            if (!seen) return seen.error();
+            facts = std::move(*seen);
+            journals = read_journals(lane.fs(), folder, facts.entries());
+            return {};
+        });
+        if (!looked) {
+            if (folder != options.root && looked.error().code == Errc::not_found) continue;  // gone meanwhile
+            say(What::failed, folder, fmt::format("is left out: {}", looked.error().text()));
+            continue;
+        }
+        ++report.folders;
+        for (auto it = facts.folders.rbegin(); it != facts.folders.rend(); ++it) waiting.push_back(folder / *it);
+        co_await clean_folder();
+        const auto state = co_await asio::this_coro::cancellation_state;
+        report.cancelled = report.cancelled || state.cancelled() != asio::cancellation_type::none;
+    }
+    co_return std::move(report);
+}
+
+Cleaner::Cleaner(asio::any_io_executor ex, const Clock& clock, FileLane& lane, CleanOptions options, CleanTools tools)
+    : state_(std::make_unique<State>(std::move(ex), clock, lane, std::move(options), std::move(tools))) {}
+Cleaner::~Cleaner() = default;
+
+Task<CleanReport> Cleaner::run(std::function<void(const CleanStep&)> on_step) {
+    state_->on_step = std::move(on_step);
+    co_return co_await state_->run();
+}
+
+}  // namespace weir::apps
