@@ -35,6 +35,7 @@ struct Reply {
     Micros before_head{20'000}, between{0};            ///< how long the head takes, and each piece
     std::optional<std::uint64_t> content_length = {};  ///< as announced; none: as it is
     std::string redirected_to = {};                    ///< the URL after redirects
+    bool no_length = false;                            ///< chunked, as live streams are
 };
 
 /// An HttpClient whose server is a function, in simulated time. Looks at the guard, the deadline and the limits as the
@@ -97,7 +98,7 @@ private:
             head_.url = request_.url;
             if (!reply_.redirected_to.empty()) head_.url = parse_url(reply_.redirected_to).value();
             head_.headers = reply_.headers;
-            head_.content_length = reply_.content_length.value_or(reply_.body.size());
+            if (!reply_.no_length) head_.content_length = reply_.content_length.value_or(reply_.body.size());
         }
         ~Body() override { --owner_.open_bodies; }
         [[nodiscard]] const HttpHead& head() const noexcept override { return head_; }
