@@ -151,7 +151,9 @@ Task<Result<media::Summary>> Joiner::write_and_check(const JoinWish& wish, Path 
     plan.output = made_as;
     plan.metadata = wish.metadata;
     plan.format = audio_only ? media::OutputFormat::m4a : wish.format;
-    plan.audio_only = audio_only || wish.format == media::OutputFormat::m4a;
+    const bool plan_audio_only = audio_only || wish.format == media::OutputFormat::m4a;
+    plan.audio_only = plan_audio_only;
+    plan.content = wish.content;
     plan.on_progress = [this, file](double done) { tell(JoinProgress::Step::writing, file, done); };
     tell(JoinProgress::Step::writing, file, 0);
     auto written = co_await tools_.write(ex_, std::move(plan));
@@ -164,9 +166,14 @@ Task<Result<media::Summary>> Joiner::write_and_check(const JoinWish& wish, Path 
     });
     if (!synced) co_return synced.error();
     tell(JoinProgress::Step::checking, file, 0);
-    auto read = co_await tools_.summarise(ex_, made_as);
+    const auto& reader = wish.content ? tools_.summarise : tools_.summarise_index;
+    auto read = co_await reader(ex_, made_as);
     if (!read) co_return within("read it back", read.error());
     if (auto same = media::same_content(*written, *read); !same) co_return within("read it back", same.error());
+    const bool pictures = std::any_of(read->tracks.begin(), read->tracks.end(),
+                                      [](const media::TrackSummary& t) { return t.kind != TrackKind::audio; });
+    if (pictures && plan_audio_only)
+        co_return Error{Errc::internal, "it should hold sound alone and holds more", "read it back"};
     co_return std::move(*read);
 }
 

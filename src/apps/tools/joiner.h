@@ -15,6 +15,9 @@ struct JoinTools {
     std::function<Task<Result<media::Probe>>(asio::any_io_executor, std::string)> probe = media::probe;
     std::function<Task<Result<media::Summary>>(asio::any_io_executor, media::JoinPlan)> write = media::join;
     std::function<Task<Result<media::Summary>>(asio::any_io_executor, std::string)> summarise = media::summarise;
+    /// For joins whose content is not hashed.
+    std::function<Task<Result<media::Summary>>(asio::any_io_executor, std::string)> summarise_index =
+        media::summarise_index;
 };
 
 /// A file that was looked at and has sound or pictures.
@@ -37,6 +40,7 @@ struct JoinWish {
     Path output;                    ///< never overwritten: a taken name gets a number
     media::OutputFormat format = media::OutputFormat::mp4;
     bool also_audio = false;  ///< the sound alone as well, under the same name and number with ".m4a"
+    bool content = false;     ///< compare every byte of media as well, not only packets and times: twice the reading
     std::map<std::string, std::string> metadata = {};
 };
 
@@ -58,8 +62,8 @@ struct JoinProgress {
     double done = 0;
 };
 
-/// Remux, concat and sound extraction, the one way they are done: into .NAME.part.EXT, read back and compared (packets,
-/// content, times), then named without ever replacing a file. Inputs are only read. A cancellation ends the child that
+/// Remux, concat and sound extraction, the one way they are done: into .NAME.part.EXT, read back and compared (packets and
+/// times; content when wished), then named without ever replacing a file. Inputs are only read. A cancellation ends the child that
 /// works and leaves nothing behind.
 /// threads  one shard; file work on the lane
 class Joiner {

@@ -26,6 +26,7 @@ struct Rig {
     std::vector<media::JoinPlan> plans;
     Result<media::Summary> read_back = some_summary();
     std::function<void()> while_writing;
+    int read_fully = 0;
 
     Rig() {
         tools.probe = [](asio::any_io_executor, std::string path) -> Task<Result<media::Probe>> {
@@ -43,7 +44,11 @@ struct Rig {
             plans.push_back(std::move(plan));
             co_return some_summary();
         };
+        tools.summarise_index = [this](asio::any_io_executor, std::string) -> Task<Result<media::Summary>> {
+            co_return read_back;
+        };
         tools.summarise = [this](asio::any_io_executor, std::string) -> Task<Result<media::Summary>> {
+            ++read_fully;
             co_return read_back;
         };
     }
@@ -129,6 +134,41 @@ TEST(Joiner, WhatDoesNotReadBackAsItWentInIsRemoved) {
         EXPECT_NE(outcome.failed->text().find("read it back"), std::string::npos) << outcome.failed->text();
         EXPECT_EQ(rig.names(), Names{"a.ts"});
     }
+}
+
+TEST(Joiner, SoundAloneThatHasPicturesIsRefused) {
+    Rig rig;
+    test::write_file(rig.dir / "a.ts", "media");
+    auto both = some_summary();
+    both.tracks.push_back({TrackKind::video, "h264", 5, 7, Micros{0}, Micros{1'000'000}});
+    rig.tools.write = [both](asio::any_io_executor, media::JoinPlan plan) -> Task<Result<media::Summary>> {
+        test::write_file(plan.output, "x");
+        co_return both;
+    };
+    rig.read_back = both;
+    const auto outcome = rig.join({"a.ts"}, "a.mp4", true);
+    EXPECT_TRUE(outcome.failed);
+    EXPECT_EQ(rig.names(), (Names{"a.mp4", "a.ts"}));
+}
+
+TEST(Joiner, ContentIsReadOnlyWhenWished) {
+    Rig rig;
+    test::write_file(rig.dir / "a.ts", "media");
+    EXPECT_FALSE(rig.join({"a.ts"}, "a.mp4").failed);
+    EXPECT_EQ(rig.read_fully, 0);
+    EXPECT_FALSE(rig.plans.back().content);
+    rig.with([&](Joiner& joiner) -> Task<void> {
+        const std::vector<Path> paths{rig.dir / "a.ts"};
+        auto inputs = co_await joiner.look_at(paths);
+        JoinWish wish;
+        wish.inputs = inputs.good;
+        wish.output = rig.dir / "b.mp4";
+        wish.content = true;
+        const auto outcome = co_await joiner.make(std::move(wish));
+        EXPECT_FALSE(outcome.failed);
+    });
+    EXPECT_EQ(rig.read_fully, 1);
+    EXPECT_TRUE(rig.plans.back().content);
 }
 
 TEST(Joiner, AFailedWriteLeavesNothing) {

@@ -23,7 +23,10 @@ Result<media::OutputFormat> format_named(std::string_view word) {
     if (lower == "fmp4") return media::OutputFormat::fmp4;
     if (lower == "matroska") return media::OutputFormat::matroska;
     if (lower == "mpegts") return media::OutputFormat::ts;
-    return media::format_for("x." + lower);
+    auto known = media::format_for("x." + lower);
+    if (known) return known;
+    return Error{Errc::unsupported,
+                 fmt::format("'{}' is no container that weir writes: mp4, m4a, mkv, ts, flv, fmp4", word)};
 }
 
 std::string_view ending_in(std::string_view name) noexcept {

@@ -29,7 +29,7 @@ int run_probe(const ProbeArguments& arguments);
 struct JoinArguments {
     std::vector<std::string> files;
     std::string prefix, output, format;
-    bool extract_audio = false, skip_broken = false, json = false;
+    bool extract_audio = false, skip_broken = false, check_content = false, json = false;
 };
 int run_remux(const JoinArguments& arguments);
 int run_concat(const JoinArguments& arguments);

@@ -53,6 +53,7 @@ Task<int> join_and_print(apps::Joiner& joiner, apps::Inputs inputs, Path output,
     wish.output = std::move(output);
     wish.format = format;
     wish.also_audio = a.extract_audio;
+    wish.content = a.check_content;
     auto outcome = co_await joiner.make(std::move(wish));
     print_outcome(outcome, inputs, a.json);
     if (outcome.failed) co_return complain(outcome.failed->text(), exit_failed);

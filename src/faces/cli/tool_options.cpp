@@ -20,6 +20,8 @@ void add_join_options(CLI::App& c, JoinArguments& a) {
                  "container: mp4, mkv, ts, m4a, flv, fmp4. Default: by the output's ending, else mp4");
     c.add_flag("-x,--extract-audio", a.extract_audio, "the sound alone as well, as .m4a");
     c.add_option("-o,--output", a.output, "the file to write; never overwritten: a taken name gets a number");
+    c.add_flag("--check-content", a.check_content,
+               "compare all sound and pictures with the input, not only the number and times of their packets");
     c.add_flag("--json", a.json, "one summary object on standard output");
 }
 

@@ -108,7 +108,9 @@ std::function<void(const apps::JoinProgress&)> show_join_progress() {
 }
 
 std::string broken_text(const apps::BrokenInput& broken) {
-    return fmt::format("{}: {}", broken.path.string(), broken.why.text());
+    std::string text;
+    append_printable(text, broken.path.string());
+    return text + ": " + broken.why.what;  // the trail would only say the path once more
 }
 
 void print_outcome(const apps::JoinOutcome& outcome, const apps::Inputs& inputs, bool json) {
