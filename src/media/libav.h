@@ -8,12 +8,16 @@ extern "C" {
 }
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "core/item.h"
+#include "media/tool.h"
+#include "media/window.h"
 
 namespace weir::media {
 
@@ -55,37 +59,54 @@ private:
 [[nodiscard]] std::string codec_name(const AVCodecParameters& par);
 
 /// A window of a file, opened by one demuxer of the allow-list through our own descriptor; libav opens nothing by
-/// itself.
+/// itself. A torn fragment at the end of an MP4 is cut off before libav sees it, and the tags between the segments of
+/// packed audio are taken out.
 class Input {
 public:
     struct Wish {
         std::string path;
         std::uint64_t offset = 0;
-        std::optional<std::uint64_t> size = {};  ///< none: to the end of the file
-        const char* format = nullptr;            ///< "mpegts", "mov", "flv"; none: by the first bytes
-        bool analyse = true;                     ///< find what the headers do not say (TS needs it)
+        std::optional<std::uint64_t> size = {};            ///< none: to the end of the file
+        std::uint64_t header_offset = 0, header_size = 0;  ///< bytes of the same file to be read first
+        const char* format = nullptr;                      ///< a demuxer; none: by the first bytes
+        bool analyse = true;                               ///< find what the headers do not say (TS needs it)
+        bool whole_index = false;                          ///< look at all fragments at once, to know the duration
+        bool without_media = false;                        ///< unfragmented MP4: packets have sizes, but no content
     };
     /// errors  not_found, denied, io; unsupported (none of our containers); bad_input (libav cannot make sense of it)
     static Result<std::unique_ptr<Input>> open(const Wish& wish);
+    static Result<std::unique_ptr<Input>> open_stretch(const Stretch& stretch);
     ~Input();
     Input(const Input&) = delete;
 
     [[nodiscard]] AVFormatContext& context() noexcept { return *context_; }
     [[nodiscard]] bool is_ts() const noexcept { return ts_; }
-    /// False at the end of the window. Damage in the middle is skipped and counted.
+    [[nodiscard]] bool wraps() const noexcept { return ts_ || packed_; }  ///< times have 33 bits of 90 kHz
+    /// False at the end of the window. Damage in the middle is skipped and counted. Times of packed audio are those of
+    /// its tags (from 0 without any), and frames follow each other evenly between them.
     Result<bool> next(AVPacket& into);
+    void put_back(Packet packet);                           ///< next() gives those first, oldest first
     [[nodiscard]] std::uint64_t position() const noexcept;  ///< bytes of the window read so far
     [[nodiscard]] std::uint64_t size() const noexcept;      ///< bytes of the window that exist
     [[nodiscard]] std::uint64_t damaged() const noexcept { return damaged_; }
+    [[nodiscard]] const std::vector<std::string>& notes() const noexcept { return notes_; }
 
 private:
-    struct Window;
     Input() = default;
+    Result<> prepare(const Wish& wish, const char*& format);
+    Result<> open_demuxer(const Wish& wish, const char* format);
+    void time_packed(AVPacket& packet);
+
     std::unique_ptr<Window> window_;
     AVIOContext* io_ = nullptr;
     AVFormatContext* context_ = nullptr;
-    bool ts_ = false;
-    std::uint64_t damaged_ = 0;
+    bool ts_ = false, packed_ = false, fragmented_ = false;
+    std::uint64_t damaged_ = 0, window_size_ = 0;
+    std::vector<std::string> notes_;
+    std::deque<Packet> put_back_;
+    std::vector<TimeTag> tags_;
+    std::size_t next_tag_ = 0;
+    std::int64_t clock_ = 0;
 };
 
 /// A new file being written by one muxer through our own descriptor. Until finish() succeeded the destructor takes it

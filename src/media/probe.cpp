@@ -35,8 +35,8 @@ Result<Probe> probe_here(const std::string& path) {
     Probe p;
     p.format = context.iformat->name;
     p.bytes = (*opened)->size();
-    if (context.duration > 0) p.duration = Micros{context.duration};
-    if (context.start_time != AV_NOPTS_VALUE) p.start = Micros{context.start_time};
+    if (context.duration > 0) p.duration = Micros(context.duration);
+    if (context.start_time != AV_NOPTS_VALUE) p.start = Micros(context.start_time);
     for (unsigned i = 0; i < context.nb_streams; ++i) {
         const AVStream& st = *context.streams[i];
         const auto& par = *st.codecpar;
