@@ -14,6 +14,7 @@ namespace {
 Piece piece_of(const journal::Unit& l) {
     Piece p;
     p.kind = l.part ? Piece::Kind::part : Piece::Kind::unit;
+    p.again = l.again && !l.part;
     p.lane = l.lane;
     p.gen = l.gen;
     p.f = l.f;
@@ -139,20 +140,31 @@ void Book::take(const journal::Line& line) {
 
 void Book::settle() {
     std::map<UnitKey, std::size_t> best;
+    const auto weigh = [&](std::size_t i) {
+        auto& p = pieces[i];
+        const auto [it, first] = best.try_emplace({p.lane, p.gen, p.u}, i);
+        if (first) return;
+        auto& rival = pieces[it->second];
+        const bool both = rival.kind == Piece::Kind::unit && p.kind == Piece::Kind::unit;
+        if (both && !p.again) return;  // twice, and no line knows: verify says so
+        const bool better =
+            !both && (p.kind == Piece::Kind::unit || (rival.kind == Piece::Kind::part && p.n >= rival.n));
+        (better ? rival : p).superseded = true;
+        if (better) it->second = i;
+    };
+    std::vector<std::size_t> repeats;  // looked at last: they take the place of one that was cut or lost meanwhile
     for (std::size_t i = 0; i < pieces.size(); ++i) {
         auto& p = pieces[i];
         p.superseded = p.lost = false;
         for (const auto& l : lost)
             if (l.f == p.f && p.off < l.off.to && p.end() > l.off.from) p.lost = true;
         if (p.lost || (p.kind != Piece::Kind::unit && p.kind != Piece::Kind::part)) continue;
-        const auto [it, first] = best.try_emplace({p.lane, p.gen, p.u}, i);
-        if (first) continue;
-        auto& rival = pieces[it->second];
-        if (rival.kind == Piece::Kind::unit && p.kind == Piece::Kind::unit) continue;  // twice: verify says so
-        const bool better = p.kind == Piece::Kind::unit || (rival.kind == Piece::Kind::part && p.n >= rival.n);
-        (better ? rival : p).superseded = true;
-        if (better) it->second = i;
+        if (p.again)
+            repeats.push_back(i);
+        else
+            weigh(i);
     }
+    for (const auto i : repeats) weigh(i);
 }
 
 const RawFile* Book::raw(std::uint32_t f) const {
@@ -197,7 +209,14 @@ std::vector<journal::GapLine> Book::unaccounted(std::string_view why) const {
 const Piece* Book::last_unit() const {
     const Piece* last = nullptr;
     for (const auto& p : pieces)
-        if (p.kind == Piece::Kind::unit && p.lane == 0 && !p.lost) last = &p;
+        if (p.kind == Piece::Kind::unit && p.lane == 0 && p.counts()) last = &p;
+    return last;
+}
+
+std::map<std::uint16_t, const Piece*> Book::last_units() const {
+    std::map<std::uint16_t, const Piece*> last;
+    for (const auto& p : pieces)
+        if (p.kind == Piece::Kind::unit && p.counts()) last[p.lane] = &p;
     return last;
 }
 
@@ -219,6 +238,13 @@ std::uint64_t Book::bytes() const {
     std::uint64_t sum = 0;
     for (const auto& p : pieces)
         if (p.counts()) sum += p.n;
+    return sum;
+}
+
+std::uint64_t Book::media_bytes() const {
+    std::uint64_t sum = 0;
+    for (const auto& p : pieces)
+        if (p.counts() && p.kind != Piece::Kind::header) sum += p.n;
     return sum;
 }
 

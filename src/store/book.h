@@ -14,7 +14,8 @@ namespace weir::store {
 /// Some bytes of a raw file that the journal answers for.
 struct Piece {
     enum class Kind : std::uint8_t { unit, part, run, header } kind = Kind::unit;
-    bool superseded = false;  ///< a part whose unit came again, with more of it
+    bool superseded = false;  ///< a part whose unit came again with more of it, or a unit that was there already
+    bool again = false;       ///< its line says that the unit was there already
     bool lost = false;        ///< a `lost` line covers some of it
     std::uint16_t lane = 0;
     std::uint32_t gen = 0, f = 0;
@@ -78,9 +79,12 @@ struct Book {
     [[nodiscard]] std::vector<journal::GapLine> unaccounted(std::string_view why) const;
     /// The last whole unit of lane 0 in the newest numbering.
     [[nodiscard]] const Piece* last_unit() const;
+    /// As unit and time where each other lane stands, for ResumePoint.
+    [[nodiscard]] std::map<std::uint16_t, const Piece*> last_units() const;
     [[nodiscard]] Micros first_time() const;
     [[nodiscard]] Micros last_time() const;
-    [[nodiscard]] std::uint64_t bytes() const;  ///< that count
+    [[nodiscard]] std::uint64_t bytes() const;        ///< that count
+    [[nodiscard]] std::uint64_t media_bytes() const;  ///< the same without headers
     struct Tally {
         std::uint64_t got = 0, missing = 0;
     };

@@ -111,9 +111,7 @@ TEST(DiskTrouble, AFailedSyncIsLossOfTheLastSecondAndANewFile) {
     Rig rig;
     ASSERT_TRUE(rig.open());
     rig.record(1, 6);
-    auto items = Rig::items_of(7);
-    items.pop_back();
-    rig.take(items);
+    rig.record_beginning(7);
     rig.fs.fail_sync_of("N.0.ts");
     rig.second();
     rig.take({Rig::items_of(7).back()});  // the end of the unit whose beginning is lost

@@ -1,11 +1,11 @@
 #include "store/finalise.h"
 
 #include <algorithm>
-#include <set>
 
 #include "base/log.h"
 #include "runtime/failpoint.h"
 #include "runtime/task_group.h"
+#include "store/final_form.h"
 #include "store/recovery.h"
 
 namespace weir::store {
@@ -93,9 +93,7 @@ private:
         if (book_.finished()) return {};
         if (!book_.end)
             if (auto r = end_it(); !r) return r;
-        if (std::any_of(book_.pieces.begin(), book_.pieces.end(), [](const Piece& p) { return p.lane != 0; }))
-            return Error{Errc::unsupported, "a recording of several lanes cannot be joined yet, the raw files stay"};
-        if (book_.bytes() == 0) return nothing_there();
+        if (book_.media_bytes() == 0) return nothing_there();
         return {};
     }
 
@@ -156,9 +154,10 @@ private:
         };
         if (is_it(temporary())) {
             ready_ = true;
+            source_ = temporary();
             return {};
         }
-        if (!is_it(folder_ / made_.path)) return {};
+        if (!is_it(folder_ / made_.path)) return {};  // a raw file that was to be renamed is there still: as at first
         if (auto r = lane_.fs().sync_folder(folder_); !r) return r;
         made_.step = Final::Step::renamed;
         made_.keep = keep_;
@@ -166,16 +165,52 @@ private:
         return say(made_);
     }
 
-    Result<> prepare() {
-        if (auto r = remove_if_there(temporary()); !r) return r;
+    /// Bytes that nobody looked into mean something as one file only.
+    [[nodiscard]] media::Stretch one_file() const {
+        media::Stretch s;
+        s.path = std::filesystem::absolute(form_.raw.empty() ? gathered() : folder_ / form_.raw).string();
+        for (const auto& p : form_.pieces) s.size += p.n;
+        return s;
+    }
+    [[nodiscard]] Path gathered() const { return folder_ / fmt::format(".{}.part.bin", target().stem().string()); }
+
+    Result<> gather() {
+        if (auto r = remove_if_there(gathered()); !r) return r;
+        if (!form_.opaque || !form_.raw.empty()) return {};
+        auto file = lane_.fs().create(gathered());
+        if (!file) return file.error();
+        auto all = read_pieces(lane_.fs(), book_, folder_, form_.pieces, file->get());
+        return all ? Result<>() : all.error();
+    }
+
+    void plan_join() {
         plan_.input = stretches_of(book_, folder_);
+        if (form_.opaque) plan_.input = {one_file()};
         plan_.output = temporary().string();
+        plan_.format = form_.format;
         plan_.on_progress = tools_.on_progress;
+        for (const auto& i : book_.inits)
+            for (const auto& t : i.tracks)
+                if (!t.language.empty() && t.kind == TrackKind::audio) plan_.languages.try_emplace(i.lane, t.language);
         for (const auto* key : {"title", "artist", "comment"})
             if (const auto it = book_.open.name.find(key); it != book_.open.name.end())
                 plan_.metadata[key] = it->second;
+    }
+
+    Result<> prepare() {
+        if (auto r = remove_if_there(temporary()); !r) return r;
+        auto form = final_form_of(lane_.fs(), book_, folder_);
+        if (!form) return form.error();
+        form_ = std::move(*form);
+        if (!form_.warning.empty())
+            WEIR_LOG(warn, "about the final file", {"file", target().string()}, {"note", form_.warning});
+        if (auto r = gather(); !r) return r;
+        plan_join();
         std::uint64_t need = 1u << 20;
-        for (const auto& s : plan_.input) need += s.size;
+        if (form_.way == FinalForm::Way::rename)
+            need = 0;
+        else
+            for (const auto& s : plan_.input) need += s.size;
         const auto space = lane_.fs().space(folder_);
         if (space && space->free < need)
             return Error{Errc::no_space,
@@ -183,7 +218,7 @@ private:
                                      size_text(need - space->free), size_text(space->free), raw_names())};
         Final f;
         f.step = Final::Step::begin;
-        f.path = temporary().filename().string();
+        f.path = form_.way == FinalForm::Way::rename ? form_.raw : temporary().filename().string();
         if (auto r = begin_point.hit(); !r) return r;
         if (auto r = say(f); !r) return r;
         return begin_point.hit();
@@ -198,7 +233,14 @@ private:
     Task<Result<>> make() {
         if (ready_) co_return Result<>{};
         if (auto r = co_await blocking([this] { return prepare(); }); !r) co_return r;
+        if (form_.way != FinalForm::Way::remux) co_return co_await keep_bytes();
         auto raw = co_await tools_.write(ex_, plan_);
+        if (!raw && form_.opaque && raw.error().code != Errc::cancelled) {
+            WEIR_LOG(warn, "what was fetched is no media that can be remuxed, and stays as it came",
+                     {"file", target().string()}, {"error", raw.error().text()});
+            form_.way = form_.raw.empty() ? FinalForm::Way::copy : FinalForm::Way::rename;
+            co_return co_await keep_bytes();
+        }
         if (!raw) co_return co_await give_up("make the final file", raw.error());
         for (const auto& note : raw->notes)
             WEIR_LOG(warn, "about the final file", {"file", target().string()}, {"note", note});
@@ -214,6 +256,35 @@ private:
         co_return Result<>{};
     }
 
+    /// The final file is the raw bytes: copied and read back, or the raw file itself under another name.
+    Task<Result<>> keep_bytes() {
+        auto kept =
+            co_await blocking([this] { return form_.way == FinalForm::Way::copy ? copy_bytes() : check_bytes(); });
+        if (!kept) co_return co_await give_up("make the final file", kept.error());
+        made_.dur = book_.last_time() - book_.first_time();
+        co_return Result<>{};
+    }
+
+    Result<> copy_bytes() {
+        if (auto r = remove_if_there(temporary()); !r) return r;
+        auto file = lane_.fs().create(temporary());
+        if (!file) return file.error();
+        auto all = read_pieces(lane_.fs(), book_, folder_, form_.pieces, file->get());
+        if (!all) return all.error();
+        file->reset();
+        if (auto r = written(); !r) return r;
+        if (made_.n != all->n || made_.h != all->h)
+            return Error{Errc::io, "what was read back is not what was written"};
+        return {};
+    }
+
+    Result<> check_bytes() {
+        auto all = read_pieces(lane_.fs(), book_, folder_, form_.pieces, nullptr);
+        if (!all) return all.error();
+        source_ = folder_ / form_.raw;
+        return say_written(form_.raw, all->n, all->h);
+    }
+
     Result<> written() {
         auto file = lane_.fs().open(temporary(), true);
         if (!file) return file.error();
@@ -222,11 +293,16 @@ private:
         if (auto r = (*file)->sync(); !r) return r;
         auto hash = hash_of(**file, 0, *size);
         if (!hash) return hash.error();
+        source_ = temporary();
+        return say_written(temporary().filename().string(), *size, *hash);
+    }
+
+    Result<> say_written(std::string path, std::uint64_t n, std::uint64_t h) {
         made_ = Final{};
         made_.step = Final::Step::written;
-        made_.path = temporary().filename().string();
-        made_.n = *size;
-        made_.h = *hash;
+        made_.path = std::move(path);
+        made_.n = n;
+        made_.h = h;
         if (auto r = written_point.hit(); !r) return r;
         if (auto r = say(made_); !r) return r;
         return written_point.hit();
@@ -237,6 +313,7 @@ private:
         co_await uncancellable();
         (void)(co_await blocking([this, &why]() -> Result<> {
             (void)remove_if_there(temporary()).has_value();
+            (void)remove_if_there(gathered()).has_value();
             if (why.code == Errc::cancelled) return {};
             Final f;
             f.step = Final::Step::failed;
@@ -272,7 +349,7 @@ private:
             if (auto r = verified_point.hit(); !r) return r;
             if (auto r = say(made_); !r) return r;
             if (auto r = verified_point.hit(); !r) return r;
-            auto r = lane_.fs().rename(temporary(), *name);
+            auto r = lane_.fs().rename(source_, *name);
             if (r) break;
             if (r.error().code != Errc::busy) return within("name the final file", r.error());
             ++number;
@@ -280,13 +357,14 @@ private:
         if (number) WEIR_LOG(info, "the name was taken meanwhile", {"wished", target().string()}, {"file", made_.path});
         if (auto r = lane_.fs().sync_folder(folder_); !r) return within("name the final file", r.error());
         made_.step = Final::Step::renamed;
-        made_.keep = keep_;
+        made_.keep = keep_ && source_ == temporary();  // a raw file that was renamed is gone as such
         if (auto r = renamed_point.hit(); !r) return r;
         if (auto r = say(made_); !r) return r;
         return renamed_point.hit();
     }
 
     Result<> clear() {
+        if (auto r = remove_if_there(gathered()); !r) return r;
         if (made_.keep || keep_) {
             if (made_.keep) return {};
             made_.keep = true;  // asked for only now
@@ -310,46 +388,14 @@ private:
     FinaliseTools tools_;
     std::unique_ptr<File> file_;  ///< locked
     Book book_;
+    FinalForm form_;
     media::JoinPlan plan_;
+    Path source_;  ///< what gets the final name
     Final made_;
     bool ready_ = false;
 };
 
 }  // namespace
-
-std::vector<media::Stretch> stretches_of(const Book& book, const Path& folder) {
-    std::set<std::pair<std::uint32_t, std::uint64_t>> breaks;
-    for (const auto& d : book.discs) breaks.emplace(d.f, d.off);
-    for (const auto& i : book.inits) breaks.emplace(i.f, i.off);
-    std::vector<media::Stretch> out;
-    std::uint32_t f = 0;
-    std::uint64_t end = 0;
-    Micros shift{0};
-    bool shifted = false;
-    for (const auto& p : book.pieces) {
-        if (!p.counts() || p.n == 0) continue;
-        const auto* raw = book.raw(p.f);
-        if (!raw) continue;
-        const bool broken = breaks.contains({p.f, p.off});
-        if (out.empty() || p.f != f || p.off != end || broken) {
-            if (out.empty() || p.f != f || broken) shifted = false;
-            media::Stretch s;
-            s.path = std::filesystem::absolute(folder / raw->path).string();
-            s.offset = p.off;
-            s.shift = shift;
-            out.push_back(std::move(s));
-            if (p.off != end) shifted = false;
-        }
-        if (!shifted && p.dts && p.raw_dts) {
-            shifted = true;
-            out.back().shift = shift = *p.dts - *p.raw_dts;
-        }
-        out.back().size += p.n;
-        f = p.f;
-        end = p.end();
-    }
-    return out;
-}
 
 Task<Result<Finished>> finalise_with(asio::any_io_executor ex, Clock& clock, FileLane& lane, Path journal,
                                      bool keep_raw, FinaliseTools tools) {

@@ -1,66 +1,9 @@
-#include "store/finalise.h"
-
-#include "on_shard.h"
-#include "store/keeper_rig.h"
+#include "store/finalise_rig.h"
 
 namespace weir::store {
 namespace {
 
 using Fault = ForgettingFs::Fault;
-
-/// Makes "final files" that are the stretches one after the other, on the forgetting disk; content and counts are
-/// checked for real.
-struct FakeMedia {
-    explicit FakeMedia(ForgettingFs& f) : fs(f) {}
-    ForgettingFs& fs;
-    int written = 0;
-    bool spoil = false;
-
-    static media::Summary summary(const std::string& content) {
-        media::Summary s;
-        s.bytes = content.size();
-        s.duration = Micros{static_cast<std::int64_t>(content.size())};
-        s.tracks.push_back({TrackKind::video, "h264", content.size() / 188,
-                            content_hash(std::as_bytes(std::span(content))), Micros{0}, Micros{1}});
-        return s;
-    }
-    FinaliseTools tools() {
-        FinaliseTools t;
-        t.write = [this](asio::any_io_executor, media::JoinPlan plan) -> Task<Result<media::Summary>> {
-            ++written;
-            std::string content;
-            for (const auto& s : plan.input) content += test::read_file(s.path).substr(s.offset, s.size);
-            auto file = fs.create(plan.output);
-            if (!file) co_return file.error();
-            auto made = content;
-            if (spoil) made[made.size() / 2] ^= 1;
-            const Bytes bytes = Bytes::copy_of(made);
-            if (auto r = (*file)->append(std::span(&bytes, 1)); !r) co_return r.error();
-            co_return summary(content);
-        };
-        t.summarise = [this](asio::any_io_executor, std::string path) -> Task<Result<media::Summary>> {
-            if (fs.is_off()) co_return Error{Errc::io, "the power is off"};
-            co_return summary(test::read_file(path));
-        };
-        return t;
-    }
-};
-
-struct Finish {
-    explicit Finish(Rig& r) : rig(r), media(r.fs) {}
-    Rig& rig;
-    FakeMedia media;
-
-    Result<Finished> run(bool keep_raw = false) {
-        std::optional<Result<Finished>> out;
-        test::on_shard([&](Shard& shard) -> Task<void> {
-            FileLane lane(rig.fs, {});
-            out.emplace(
-                co_await finalise_with(shard.executor(), shard.clock(), lane, rig.journal(), keep_raw, media.tools()));
-        });
-        return std::move(*out);
-    }
-};
 
 std::string all_bytes(std::uint64_t first, std::uint64_t last) {
     std::string all;
@@ -69,17 +12,7 @@ std::string all_bytes(std::uint64_t first, std::uint64_t last) {
 }
 
 void record_whole(Rig& rig, std::uint64_t last = 8) {
-    ASSERT_TRUE(rig.open());
-    rig.record(1, last);
-    ASSERT_TRUE(rig.keeper->close(rig.now()));
-    rig.keeper.reset();
-}
-
-std::vector<std::string> names_in(const Path& folder) {
-    std::vector<std::string> names;
-    for (const auto& e : std::filesystem::directory_iterator(folder)) names.push_back(e.path().filename().string());
-    std::sort(names.begin(), names.end());
-    return names;
+    rig.record_and_close(1, last);
 }
 
 TEST(Finalise, MakesTheFileAndRemovesTheRawOnes) {
@@ -135,9 +68,7 @@ TEST(Finalise, ACrashedRecordingIsEndedAndItsCutUnitListed) {
     Rig rig;
     ASSERT_TRUE(rig.open());
     rig.record(1, 5);
-    auto items = Rig::items_of(6);
-    items.pop_back();
-    rig.take(items);
+    rig.record_beginning(6);
     rig.keeper.reset();
     const auto r = Finish(rig).run();
     ASSERT_TRUE(r) << r.error().text();
@@ -152,9 +83,7 @@ TEST(Finalise, JoinsWhatACrashCutApartWithoutTheSupersededBeginning) {
     Rig rig;
     ASSERT_TRUE(rig.open());
     rig.record(1, 5);
-    auto items = Rig::items_of(6);
-    items.pop_back();
-    rig.take(items);
+    rig.record_beginning(6);
     rig.keeper.reset();
     ASSERT_TRUE(rig.resume());
     rig.record(6, 8);

@@ -64,6 +64,7 @@ public:
         return *this;
     }
     Builder& flag_if(std::string_view key, bool value) { return value ? flag(key, true) : *this; }
+    Builder& flag_unless(std::string_view key, bool value) { return value ? *this : flag(key, false); }
     Builder& range(std::string_view key, Range r) {
         name(key);
         fmt::format_to(std::back_inserter(out_), "[{},{}]", r.from, r.to);
@@ -153,6 +154,7 @@ struct Formatter {
             .raw("src", source)
             .text("target", l.target)
             .raw("name", object_of(l.name))
+            .flag_unless("remux", l.remux)
             .finish();
     }
     std::string operator()(const Raw& l) const {
@@ -209,6 +211,7 @@ struct Formatter {
             .text_if("uri", l.uri)
             .number("tries", l.tries)
             .flag_if("part", l.part)
+            .flag_if("again", l.again)
             .finish();
     }
     std::string operator()(const Run& l) const {

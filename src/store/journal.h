@@ -33,6 +33,7 @@ struct Open {
     std::int64_t t = 0;
     std::string source_kind, source_id;
     std::map<std::string, std::string> name;
+    bool remux = true;  ///< false: the final file is the raw bytes themselves
 };
 /// `boot` names the run of the kernel that wrote the file: in the same one, what was written is there even when it was
 /// not synced.
@@ -69,6 +70,8 @@ struct Begin {
     Micros dur{0};
 };
 /// `part`: only the unit's beginning is there. A later line of the same (lane, gen, u) with more bytes takes its place.
+/// `again`: a whole line of the same key stands before this one already (a switch of rendition, a resume); its bytes stay
+/// where they are and are not used.
 struct Unit {
     std::uint16_t lane = 0;
     std::uint64_t u = 0;
@@ -80,7 +83,7 @@ struct Unit {
     std::uint64_t h = 0;
     std::string uri;
     int tries = 1;
-    bool part = false;
+    bool part = false, again = false;
 };
 struct Run {
     std::uint16_t lane = 0;

@@ -136,6 +136,7 @@ void read(Fields& f, Open& l) {
     f.text("node", l.node, false);
     f.number("t", l.t, false);
     f.file_name("target", l.target);
+    f.flag("remux", l.remux);
     if (const auto* v = f.find("src", true)) {
         const auto* o = v->if_object();
         if (!o) return f.complain("src", "is not an object");
@@ -219,6 +220,7 @@ void read(Fields& f, Unit& l) {
     f.text("uri", l.uri, false);
     f.number("tries", l.tries, false);
     f.flag("part", l.part);
+    f.flag("again", l.again);
 }
 void read(Fields& f, Run& l) {
     f.number("lane", l.lane, false);

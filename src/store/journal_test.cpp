@@ -26,6 +26,8 @@ std::vector<Line> samples() {
     open.source_kind = "hls";
     open.source_id = "fc2:123";
     open.name = {{"title", "tab\there"}, {"empty", ""}};
+    open.node = "01BX5ZZKBKACTAV9WEVGEMMVRZ";
+    open.remux = false;
     InitLine init{3, 1, 2, 400, 188, 0xfeed, {{256, TrackKind::video, "h264", {}, 90'000, "jpn"}}, 77};
     Unit unit;
     unit.lane = 1;
@@ -41,7 +43,7 @@ std::vector<Line> samples() {
     unit.h = 0xffff'ffff'ffff'ffff;
     unit.uri = "00ff00ff00ff00ff";
     unit.tries = 2;
-    unit.part = true;
+    unit.part = unit.again = true;
     GapLine gap{7, 0, 1, Range{118'610, 118'611}, Micros{4'000'000}, Micros{6'000'000}, false, true, 99, "http 404", 9};
     Final final{
         Final::Step::verified, "N.mp4", 1'000'000, 5, Micros{123}, {{"video0", 900}, {"audio1", 1400}}, true, "why"};

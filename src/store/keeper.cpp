@@ -78,6 +78,8 @@ Result<> Keeper::start_journal(const RecordingPlan& plan, WallTime wall) {
     open.source_kind = plan.source_kind;
     open.source_id = plan.source_id;
     open.name = plan.name_data;
+    open.node = plan.node;
+    open.remux = plan.remux;
     line(open);
     if (out_.size() > journal::max_line) return Error{Errc::bad_input, "template data above 64 KiB"};
     if (auto r = sync_journal(); !r) return r;
@@ -109,6 +111,8 @@ Result<std::unique_ptr<Keeper>> Keeper::resume(FileSystem& fs, std::shared_ptr<S
         if (gap.part) k.parts_.insert(key);
         k.owed_.emplace(key, std::move(gap));
     }
+    for (const auto& p : book.pieces)
+        if (p.kind == Piece::Kind::unit && p.counts()) (void)k.whole_.add(p.lane, p.gen, p.u);
     const auto tally = book.tally();
     k.got_ = tally.got;
     k.stats_.bytes = book.bytes();
@@ -173,6 +177,8 @@ void Keeper::on(const InitPtr& init) {
     if (!l.has_units) finish_run(l);
     l.init = init;
     l.init_due = true;
+    const bool inside = l.has_units && !l.drop && l.filling && l.filling->n;
+    if (inside && needs_other_file(l)) start_drop(l, "other headers inside the unit");
 }
 
 void Keeper::on(const UnitInfo& info) {
@@ -283,6 +289,11 @@ void Keeper::on(const Gap& gap) {
 }
 
 void Keeper::write_gap(journal::GapLine gap) {
+    while (gap.u && whole_.contains(gap.lane, gap.gen, gap.u->from)) {  // asked for again, and there already
+        if (gap.u->from == gap.u->to) return;
+        ++gap.u->from;
+        gap.part = false;
+    }
     gap.id = next_id_++;
     ++stats_.gaps;
     if (gap.u) {
@@ -318,6 +329,7 @@ bool Keeper::write_pending(Lane& l, bool unit_ends) {
         return false;
     }
     if (wants_header) l.pending.erase(l.pending.begin());
+    if (raw.size == 0 && l.init) raw.header = content_hash(l.init->header.view());
     const auto header = wants_header ? l.init->header.size() : 0;
     if (l.init_due || header) {
         journal::InitLine i{l.init->epoch,  l.number,
@@ -351,17 +363,21 @@ bool Keeper::write_pending(Lane& l, bool unit_ends) {
     l.pending.clear();
     if (f.dts && !first_time_) first_time_ = f.dts;
     if (f.dts) last_time_ = std::max(last_time_, f.until);
-    if (!l.has_units && raw.format != Container::ts) finish_run(l);  // its parts cannot be told apart without a line
     return true;
+}
+
+/// TS repeats its tables in the stream; all others are read with the header that their file begins with.
+bool Keeper::needs_other_file(const Lane& l) {
+    if (!l.raw || l.raw->dead || !l.init) return true;
+    if (l.raw->format != l.init->format.container) return true;
+    return l.init_due && l.raw->size && l.raw->format != Container::ts &&
+           l.raw->header != content_hash(l.init->header.view());
 }
 
 Result<> Keeper::ensure_raw(Lane& l) {
     const auto format = l.init ? l.init->format.container : Container::ts;
-    const bool other_header = l.init_due && l.raw && l.raw->size && format != Container::ts;
-    if (l.raw && !l.raw->dead && l.raw->format == format && !other_header) return announce(l);
-    if (l.raw && !l.raw->dead) {
-        l.raw->dead = true;  // closed for good; the next round syncs it
-    }
+    if (l.raw && !l.raw->dead && (!l.init || !needs_other_file(l))) return announce(l);
+    if (l.raw) l.raw->dead = true;  // closed for good; the next round syncs it
     if (auto r = sync_journal(); !r) return r;
     for (std::uint32_t tries = 0; tries < max_raw_files; ++tries) {
         const auto f = next_f_++;
@@ -430,7 +446,15 @@ void Keeper::finish_unit(Lane& l) {
     auto& f = *l.filling;
     if (l.info && l.info->unit == f.key.u) f.info.tries = l.info->tries;
     if (f.dur == Micros{0} && f.dts) f.dur = f.until - *f.dts;
-    line(unit_line(f, false));
+    auto said = unit_line(f, false);
+    said.again = !whole_.add(f.key.lane, f.key.gen, f.key.u);
+    line(said);
+    if (said.again) {
+        stats_.bytes -= std::min(stats_.bytes, f.n);
+        l.recent.push_back({f.f, f.off, f.n, std::nullopt, l.last_time, l.last_time});
+        l.filling.reset();
+        return;
+    }
     const auto from = f.dts.value_or(l.last_time);
     l.last_time = from + f.dur;
     last_time_ = std::max(last_time_, l.last_time);
@@ -438,7 +462,16 @@ void Keeper::finish_unit(Lane& l) {
     owed_.erase(f.key);
     parts_.erase(f.key);
     ++got_;
-    if (l.number == 0) at_ = ResumePoint{true, f.key.u, f.key.gen, l.last_time, wall_};
+    if (!at_) at_.emplace();
+    if (l.number) {
+        at_->lanes[l.number] = {f.key.u, f.key.gen, l.last_time};
+    } else {
+        at_->any = true;
+        at_->unit = f.key.u;
+        at_->gen = f.key.gen;
+        at_->stream_time = l.last_time;
+        at_->last_written = wall_;
+    }
     l.filling.reset();
 }
 
@@ -461,7 +494,7 @@ void Keeper::finish_run(Lane& l) {
     l.recent.push_back({f.f, f.off, f.n, std::nullopt, from, to});
     l.last_time = to;
     last_time_ = std::max(last_time_, to);
-    if (l.number == 0) at_ = ResumePoint{false, 0, 0, to, wall_};
+    if (l.number == 0) at_ = ResumePoint{false, 0, 0, to, wall_, {}};
     l.filling.reset();
 }
 

@@ -15,6 +15,7 @@
 #include "store/journal.h"
 #include "store/recording.h"
 #include "store/space_gate.h"
+#include "store/unit_set.h"
 
 namespace weir::store {
 
@@ -58,6 +59,7 @@ private:
         Container format = Container::ts;
         std::unique_ptr<File> file;
         std::uint64_t size = 0, synced = 0;
+        std::uint64_t header = 0;  ///< hash of what it begins with
         bool announced = false;    ///< its line is durable
         bool dead = false;         ///< takes no more
         bool sync_failed = false;  ///< never synced again
@@ -119,6 +121,7 @@ private:
     void begin(Lane& lane, const Chunk& chunk);
     bool write_pending(Lane& lane, bool unit_ends);
     Result<> place(Lane& lane, std::uint64_t bytes);
+    [[nodiscard]] static bool needs_other_file(const Lane& lane);
     Result<> ensure_raw(Lane& lane);
     Result<> announce(Lane& lane);
     void write_failed(Lane& lane, const Error& error);
@@ -158,6 +161,7 @@ private:
     std::uint64_t next_id_ = 1, round_ = 1;
     std::map<Book::UnitKey, journal::GapLine> owed_;  ///< what a crash left unlisted; the source may still bring it
     std::set<Book::UnitKey> parts_;                   ///< units of which a crash left the beginning
+    UnitSet whole_;
     End end_{EndReason::stopped, {}};
     bool end_said_ = false;
     WallTime wall_{};

@@ -63,6 +63,7 @@ void Keeper::sync_lost(Lane& l, RawOut& raw, const Error& error) {
         if (r.unit) {
             gap.u->to = r.unit->u;
             --got_;
+            whole_.remove(r.unit->lane, r.unit->gen, r.unit->u);
         }
         gap.to = std::max(gap.from, r.to);
         *gap.n += r.n;

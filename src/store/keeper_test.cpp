@@ -68,9 +68,7 @@ TEST(Keeper, AUnitThatWasOpenAtTheEndIsListed) {
     Rig rig;
     ASSERT_TRUE(rig.open());
     rig.record(1, 2);
-    auto items = Rig::items_of(3);
-    items.pop_back();
-    rig.take(items);
+    rig.record_beginning(3);
     ASSERT_TRUE(rig.keeper->close(rig.now()));
     const auto v = rig.verify();
     EXPECT_EQ(v.exit_code(), 3) << text_of(v);
@@ -128,9 +126,7 @@ TEST(Keeper, AKilledUnitIsSupersededWhenItComesAgain) {
     Rig rig;
     ASSERT_TRUE(rig.open());
     rig.record(1, 5);
-    auto items = Rig::items_of(6);
-    items.pop_back();
-    rig.take(items);
+    rig.record_beginning(6);
     rig.keeper.reset();  // as kill -9: nothing more is written, nothing is synced
     auto found = find_unfinished_blocking(rig.fs, rig.dir.path(), nullptr);
     ASSERT_EQ(found->size(), 1u);
@@ -149,9 +145,7 @@ TEST(Keeper, AKilledUnitThatNeverComesAgainStaysAsAPartialGap) {
     Rig rig;
     ASSERT_TRUE(rig.open());
     rig.record(1, 5);
-    auto items = Rig::items_of(6);
-    items.pop_back();
-    rig.take(items);
+    rig.record_beginning(6);
     rig.keeper.reset();
     ASSERT_TRUE(rig.resume());
     rig.take({Rig::gap(6, 9)});
@@ -170,9 +164,7 @@ TEST(Keeper, AResumedRecordingThatBringsNothingListsWhatWasCut) {
     Rig rig;
     ASSERT_TRUE(rig.open());
     rig.record(1, 5);
-    auto items = Rig::items_of(6);
-    items.pop_back();
-    rig.take(items);
+    rig.record_beginning(6);
     rig.keeper.reset();
     ASSERT_TRUE(rig.resume());
     ASSERT_TRUE(rig.keeper->close(rig.now()));
@@ -222,9 +214,7 @@ TEST(Recovery, IsIdempotent) {
     Rig rig;
     ASSERT_TRUE(rig.open());
     rig.record(1, 6);
-    auto items = Rig::items_of(7);
-    items.pop_back();
-    rig.take(items);
+    rig.record_beginning(7);
     rig.keeper.reset();
     weir::test::write_file(rig.dir / "N.9.ts", "");  // made and never announced
     ASSERT_TRUE(recover_blocking(rig.fs, rig.journal()));

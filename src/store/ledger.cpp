@@ -26,8 +26,9 @@ std::string gap_text(const LedgerGap& g) {
     if (g.first_unit || g.last_unit)
         units = g.first_unit == g.last_unit ? fmt::format("unit {}", g.first_unit)
                                             : fmt::format("units {}-{}", g.first_unit, g.last_unit);
-    auto line = fmt::format("  at {}: {}, {}{:.1f} s, {}", duration_text(g.from), units, g.exact ? "" : "about ",
-                            seconds(g.to - g.from), g.why);
+    const auto lane = g.lane ? fmt::format("lane {}, ", g.lane) : std::string();
+    auto line = fmt::format("  at {}: {}{}, {}{:.1f} s, {}", duration_text(g.from), lane, units,
+                            g.exact ? "" : "about ", seconds(g.to - g.from), g.why);
     if (g.tries > 0) line += fmt::format(" ({} tries)", g.tries);
     return line;
 }

@@ -65,6 +65,16 @@ public:
         co_return closed;
     }
 
+    Task<Result<>> leave() override {
+        co_await uncancellable();
+        co_await tasks_.stop("recording left");
+        submit();
+        co_return co_await lane_.run(strand_, [this, at = moment()]() -> Result<> {
+            keeper_->round(at);
+            return {};
+        });
+    }
+
     [[nodiscard]] std::optional<ResumePoint> resume_point() const override { return keeper_->snapshot().at; }
     [[nodiscard]] RecordingStats stats() const override {
         auto stats = keeper_->snapshot().stats;

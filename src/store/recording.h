@@ -23,6 +23,12 @@ struct ResumePoint {
     std::uint32_t gen = 0;
     Micros stream_time{0};  ///< where that unit ends
     WallTime last_written = {};
+    struct Lane {
+        std::uint64_t unit = 0;
+        std::uint32_t gen = 0;
+        Micros stream_time{0};
+    };
+    std::map<std::uint16_t, Lane> lanes = {};  ///< the last whole units of the lanes beside the main one
 };
 
 struct RecordingPlan {
@@ -31,7 +37,8 @@ struct RecordingPlan {
     std::string source_kind;  ///< "hls"
     std::string source_id;    ///< equal ids are the same source: for `download` a hash of the URL without query
     std::map<std::string, std::string> name_data;
-    bool remux = true;  ///< false: the final file is the raw bytes themselves (one lane), under the target's name
+    bool remux = true;      ///< false: the final file is the raw bytes themselves (one lane), under the target's name
+    std::string node = {};  ///< node_id() of this installation, for the journal's first line
 };
 
 struct RecordingStats {
@@ -58,6 +65,8 @@ public:
     /// Ends the recording: everything synced, the `end` line written. Ignores cancellation. Call once, after the last
     /// accept().
     virtual Task<Result<>> close() = 0;
+    /// Instead of close(): everything synced, no `end` line. The recording stays unfinished, and resume() goes on with it.
+    virtual Task<Result<>> leave() = 0;
     [[nodiscard]] virtual std::optional<ResumePoint> resume_point() const = 0;
     [[nodiscard]] virtual RecordingStats stats() const = 0;
     [[nodiscard]] virtual const Path& journal() const noexcept = 0;

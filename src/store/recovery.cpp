@@ -5,30 +5,12 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "store/tails.h"
 
 namespace weir::store {
 namespace {
 
-constexpr std::uint64_t packet = 188;
 constexpr std::size_t block = 256u << 10;
-
-/// How many bytes from `off` on are whole TS packets that a power cut did not touch. Where a packet does not begin as
-/// one, the one before it is doubtful too: its end may be zeros.
-Result<std::uint64_t> whole_packets(File& file, std::uint64_t off, std::uint64_t end) {
-    std::vector<std::byte> buffer(block / packet * packet);
-    std::uint64_t at = off;
-    while (at + packet <= end) {
-        const auto want = std::min<std::uint64_t>(buffer.size(), (end - at) / packet * packet);
-        auto got = file.pread(at, std::span(buffer).first(want));
-        if (!got) return got.error();
-        const auto whole = *got / packet * packet;
-        if (whole == 0) break;
-        for (std::uint64_t i = 0; i < whole; i += packet)
-            if (buffer[i] != std::byte{0x47}) return at + i > off ? at + i - off - packet : 0;
-        at += whole;
-    }
-    return at - off;
-}
 
 class Recovery {
 public:
@@ -113,20 +95,19 @@ private:
         return raw.end;
     }
 
-    /// The beginning of the unit that was being written, or of a run: whole packets only. Returns how many bytes stay.
+    /// The beginning of the unit that was being written, or of a run, as far as whole_tail() goes. Returns how many bytes
+    /// stay.
     /// No hash vouches for them: after a power cut only what was synced is trusted, a process that died leaves all it
     /// wrote.
     Result<std::uint64_t> keep_tail(const RawFile& raw, File& file, std::uint64_t size) {
-        if (raw.format != Container::ts) return std::uint64_t{0};
         if (const auto boot = boot_name(fs_); boot.empty() || boot != raw.boot) size = std::min(size, raw.synced);
         if (size <= raw.end) return std::uint64_t{0};
         const auto begun = book_.begun.find(raw.lane);
         const bool unit = begun != book_.begun.end() && begun->second.f == raw.f && begun->second.off == raw.end;
-        const bool run = std::any_of(book_.pieces.begin(), book_.pieces.end(), [&](const Piece& p) {
-            return p.lane == raw.lane && p.f == raw.f && p.kind == Piece::Kind::run && p.end() == raw.end;
-        });
+        const bool run = std::any_of(book_.pieces.begin(), book_.pieces.end(),
+                                     [&](const Piece& p) { return p.lane == raw.lane && p.kind == Piece::Kind::run; });
         if (!unit && !run) return std::uint64_t{0};
-        auto n = whole_packets(file, raw.end, size);
+        auto n = whole_tail(file, raw.format, raw.end, size);
         if (!n || *n == 0) return n;
         auto hash = hash_of(file, raw.end, *n);
         if (!hash) return hash.error();
@@ -190,7 +171,9 @@ private:
             const auto digits = rest.find_first_not_of("0123456789");
             if (digits == 0 || digits == std::string_view::npos) continue;
             const auto ending = rest.substr(digits);
-            if (ending != ".ts" && ending != ".flv" && ending != ".m4s" && ending != ".bin") continue;
+            if (ending != ".ts" && ending != ".flv" && ending != ".m4s" && ending != ".aac" && ending != ".bin" &&
+                ending != ".txt")
+                continue;
             if (auto r = fs_.remove(folder_of(path_) / e.name); !r) return r;
         }
         return {};
@@ -266,6 +249,8 @@ Unfinished unfinished_of(const Book& book, const Path& journal) {
         u.at.gen = last->gen;
         u.at.stream_time = last->dts.value_or(Micros{0}) + last->dur;
     }
+    for (const auto& [lane, last] : book.last_units())
+        if (lane) u.at.lanes[lane] = {last->u, last->gen, last->dts.value_or(Micros{0}) + last->dur};
     return u;
 }
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/ids.h"
+#include "media/tool.h"
 #include "store/recording.h"
 #include "store/recovery.h"
 
@@ -95,12 +96,52 @@ private:
         if (!hash) return complain(fmt::format("{}: {}", path.string(), hash.error().text()));
         if (*hash != done.h)
             complain(fmt::format("{} is not what was made: its bytes have changed", path.filename().string()));
+        lanes(done);
+    }
+
+    /// Each lane that holds sound or pictures every player knows is a track with packets in the final file.
+    void lanes(const journal::Final& done) {
+        const auto format = media::format_for(done.path);
+        if (done.packets.empty() || !format || *format == media::OutputFormat::flv) return;
+        std::set<std::uint16_t> sound, pictures;
+        for (const auto& i : book_.inits) {
+            const bool there = std::any_of(book_.pieces.begin(), book_.pieces.end(), [&](const Piece& p) {
+                return p.lane == i.lane && p.counts() && p.n && p.kind != Piece::Kind::header;
+            });
+            if (!there) continue;
+            for (const auto& t : i.tracks) {
+                if (t.codec == "aac") sound.insert(i.lane);
+                if (t.codec == "h264" || t.codec == "hevc") pictures.insert(i.lane);
+            }
+        }
+        std::size_t audio = 0, video = 0;
+        for (const auto& [name, packets] : done.packets) {
+            audio += packets && name.starts_with("audio");
+            video += packets && name.starts_with("video");
+        }
+        if (audio < sound.size())
+            complain(fmt::format("{} lanes hold sound, the final file has {} tracks of it", sound.size(), audio));
+        if (video < pictures.size() && *format != media::OutputFormat::m4a)
+            complain(
+                fmt::format("{} lanes hold pictures, the final file has {} tracks of them", pictures.size(), video));
+    }
+
+    /// A raw file that was renamed is gone before the journal says so.
+    [[nodiscard]] bool renamed_already() {
+        if (book_.finals.empty() || book_.finals.back().step != journal::Final::Step::verified) return false;
+        const auto& last = book_.finals.back();
+        auto file = fs_.open(folder_of(journal_) / last.path, false);
+        if (!file) return false;
+        const auto size = (*file)->size();
+        if (!size || *size != last.n) return false;
+        const auto hash = hash_of(**file, 0, last.n);
+        return hash && *hash == last.h;
     }
 
     void raw_files(const journal::Final* done) {
         const bool renamed = std::any_of(book_.finals.begin(), book_.finals.end(),
                                          [](const auto& f) { return f.step == journal::Final::Step::renamed; });
-        const bool may_be_gone = done || renamed;
+        const bool may_be_gone = done || renamed || renamed_already();
         for (const auto& raw : book_.raws) {
             auto file = fs_.open(folder_of(journal_) / raw.path, false);
             if (!file) {
@@ -150,7 +191,8 @@ struct Numbers {
 };
 
 void judge_numbers(const Numbering& id, const Numbers& n, Verdict& v) {
-    const auto where = id.second ? fmt::format(" (numbering {})", id.second) : std::string();
+    auto where = id.first ? fmt::format(" (lane {})", id.first) : std::string();
+    if (id.second) where += fmt::format(" (numbering {})", id.second);
     std::optional<std::uint64_t> next;
     auto unit = n.there.begin();
     auto gap = n.listed.begin();
@@ -198,7 +240,8 @@ void judge_book(const Book& book, Verdict& v) {
     for (const auto& [id, numbers] : all) judge_numbers(id, numbers, v);
     if (book.end)
         for (const auto& gap : book.unaccounted(""))
-            v.complaints.push_back(fmt::format("{} not whole and not listed", units_text(gap.u->from, gap.u->to)));
+            v.complaints.push_back(fmt::format("{} not whole and not listed{}", units_text(gap.u->from, gap.u->to),
+                                               gap.lane ? fmt::format(" (lane {})", gap.lane) : std::string()));
     const auto tally = book.tally();
     v.got = tally.got;
     v.missing = tally.missing;

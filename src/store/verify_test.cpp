@@ -10,10 +10,7 @@ namespace {
 /// A finished recording made by hand: the journal's steps as finalise() writes them.
 struct Finished {
     Finished() {
-        EXPECT_TRUE(rig.open());
-        rig.record(1, 8);
-        EXPECT_TRUE(rig.keeper->close(rig.now()));
-        rig.keeper.reset();
+        rig.record_and_close(1, 8);
         test::write_file(rig.dir / "N.mp4", made);
         journal::Final f;
         f.step = journal::Final::Step::raw_deleted;
