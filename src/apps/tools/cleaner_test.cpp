@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "apps/tools/made_journal.h"
 #include "on_shard.h"
 #include "runtime/clock.h"
 #include "temp_folder.h"
@@ -268,6 +269,66 @@ TEST(Cleaner, APartThatChangesMeanwhileStays) {
     const auto report = rig.clean();
     EXPECT_TRUE(tells(report, What::failed, "changed since")) << story(report);
     EXPECT_EQ(rig.names(), (Names{"n.combined.mp4", "n.ts"}));
+}
+
+using test_support::JournalOf;
+using test_support::made_journal;
+
+TEST(Cleaner, RawFilesBesideAWholeRecordingGo) {
+    Rig rig;
+    rig.verdict.state = store::Verdict::State::whole;
+    rig.put("n.mp4", "va");
+    rig.put("n.0.ts", "va");
+    rig.put("n.weir.jsonl", made_journal("n", JournalOf::finished_with_raws));
+    const auto report = rig.clean();
+    EXPECT_TRUE(report.complete()) << story(report);
+    EXPECT_EQ(rig.names(), (Names{"n.mp4", "n.weir.jsonl"}));
+}
+
+TEST(Cleaner, RawFilesStayWhenTheRecordingIsNotWholeOrNotOldOrNotThere) {
+    struct Case {
+        store::Verdict::State state;
+        bool there, complete;
+        std::chrono::hours old;
+    };
+    using State = store::Verdict::State;
+    for (const auto& c : {Case{State::damaged, true, false, 100h}, Case{State::losses_listed, true, true, 100h},
+                          Case{State::whole, true, true, 1h}, Case{State::whole, false, true, 100h}}) {
+        Rig rig;
+        rig.verdict.state = c.state;
+        if (c.there) rig.put("n.mp4", "va");
+        rig.put("n.0.ts", "va", c.old);
+        rig.put("n.weir.jsonl", made_journal("n", JournalOf::finished_with_raws));
+        const auto report = rig.clean();
+        EXPECT_EQ(report.complete(), c.complete) << story(report);
+        EXPECT_TRUE(fs::exists(rig.dir / "n.0.ts")) << story(report);
+    }
+}
+
+TEST(Cleaner, WhatAnUnfinishedRecordingNeedsIsLeftAlone) {
+    Rig rig;
+    rig.put("n.0.ts", "va");
+    rig.put("n.1.mp4", "va");
+    rig.put("n.combined.mp4", "vava");
+    rig.put("n.weir.jsonl", made_journal("n", JournalOf::unfinished));
+    const auto before = rig.names();
+    const auto report = rig.clean();
+    EXPECT_TRUE(report.complete());
+    EXPECT_TRUE(tells(report, What::kept, "n.weir.jsonl")) << story(report);
+    EXPECT_EQ(rig.names(), before);
+}
+
+TEST(Cleaner, AJoinedFileDoesNotTakeANameThatAJournalSpeaksOf) {
+    Rig rig;
+    rig.verdict.state = store::Verdict::State::whole;
+    rig.put("n.mp4", "va");
+    rig.put("n.1.mp4", "va");
+    rig.put("n.combined.mp4", "vava");
+    rig.put("n.weir.jsonl", made_journal("n", JournalOf::finished_with_raws));
+    const auto report = rig.clean();
+    EXPECT_TRUE(report.complete()) << story(report);
+    EXPECT_EQ(rig.names(), (Names{"n.combined.mp4", "n.weir.jsonl"}));
+    EXPECT_TRUE(tells(report, What::kept, "a journal speaks of another n.mp4")) << story(report);
 }
 
 TEST(Cleaner, SymbolicLinksAreNotFollowed) {

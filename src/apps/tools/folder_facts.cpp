@@ -122,6 +122,10 @@ Journals read_journals(FileSystem& fs, const Path& folder, const std::vector<Dir
             continue;
         }
         const auto& book = loaded->book;
+        if (book.open.target.empty()) {
+            complain(Error{Errc::bad_input, "its first line is not whole"});
+            continue;
+        }
         const auto* done = busy ? nullptr : book.finished();
         out.spoken_of.insert(book.open.target);
         for (const auto& f : book.finals)

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "apps/tools/parts.h"
+#include "apps/tools/made_journal.h"
 #include "on_shard.h"
 #include "runtime/task_group.h"
 #include "temp_folder.h"
@@ -249,6 +249,41 @@ TEST(Joiner, FC2_89_AnUnreadablePartIsTakenFromItsOtherContainer) {
     ASSERT_TRUE(found);
     EXPECT_EQ(names_of(found->good), Names{"p.mp4"});
     EXPECT_TRUE(found->broken.empty());
+}
+
+using test_support::JournalOf;
+using test_support::made_journal;
+
+TEST(Joiner, RawFilesOfAFinishedRecordingAreNoParts) {
+    Rig rig;
+    for (const auto* n : {"p.mp4", "p.0.ts", "p.1.mp4"}) test::write_file(rig.dir / n, "media");
+    test::write_file(rig.dir / "p.weir.jsonl", made_journal("p", JournalOf::finished_with_raws));
+    const auto found = parts_of(rig, "p");
+    ASSERT_TRUE(found);
+    EXPECT_EQ(names_of(found->good), (Names{"p.mp4", "p.1.mp4"}));
+    EXPECT_TRUE(found->broken.empty());
+}
+
+TEST(Joiner, RawFilesThatACrashLeftAreParts) {
+    Rig rig;
+    for (const auto* n : {"p.0.ts", "p.1.mp4"}) test::write_file(rig.dir / n, "media");
+    test::write_file(rig.dir / "p.weir.jsonl", made_journal("p", JournalOf::unfinished));
+    const auto found = parts_of(rig, "p");
+    ASSERT_TRUE(found);
+    EXPECT_EQ(names_of(found->good), (Names{"p.0.ts", "p.1.mp4"}));
+}
+
+TEST(Joiner, APartThatIsBeingRecordedIsRefused) {
+    Rig rig;
+    for (const auto* n : {"p.0.ts", "p.1.mp4"}) test::write_file(rig.dir / n, "media");
+    test::write_file(rig.dir / "p.weir.jsonl", made_journal("p", JournalOf::unfinished));
+    auto recorder = real_file_system().open(rig.dir / "p.weir.jsonl", false);
+    ASSERT_TRUE((*recorder)->lock());
+    const auto found = parts_of(rig, "p");
+    ASSERT_TRUE(found);
+    EXPECT_EQ(names_of(found->good), Names{"p.1.mp4"});
+    ASSERT_EQ(found->broken.size(), 1u);
+    EXPECT_EQ(found->broken[0].why.code, Errc::busy);
 }
 
 TEST(Joiner, NoPartsIsAnError) {
