@@ -1,14 +1,16 @@
 #include "apps/recorder/download.h"
 
 #include <algorithm>
-#include <ctime>
 
+#include "apps/recorder/download_audio.h"
+#include "apps/recorder/download_source.h"
 #include "apps/recorder/lazy_recording.h"
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "core/pipeline.h"
 #include "runtime/task_group.h"
+#include "store/book.h"
 #include "store/names.h"
 
 namespace weir::apps {
@@ -44,46 +46,61 @@ Task<Result<CookieJar>> read_cookies(FileLane& lane, const Path& path, WallTime 
     co_return jar;
 }
 
-}  // namespace
-
-std::string default_name(const Url& url, WallTime now) {
-    std::string_view path = url.path;
-    while (path.ends_with('/')) path.remove_suffix(1);
-    auto last = std::string(path.substr(path.rfind('/') == std::string_view::npos ? 0 : path.rfind('/') + 1));
-    if (const auto dot = last.rfind('.'); dot != std::string::npos && dot > 0) last.resize(dot);
-    // "index", "playlist" and the like tell nothing; the host does.
-    static constexpr std::string_view dull[] = {"index",  "playlist", "master",     "chunklist", "live",
-                                                "stream", "media",    "prog_index", ""};
-    if (std::find(std::begin(dull), std::end(dull), last) != std::end(dull))
-        last = last.empty() ? url.host : url.host + " " + last;
-
-    const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-    std::tm local{};
-    ::localtime_r(&seconds, &local);
-    const auto date = fmt::format("{:04}-{:02}-{:02} {:02}{:02}{:02}", local.tm_year + 1900, local.tm_mon + 1,
-                                  local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec);
-    const auto name = store::sanitise_name(fmt::format("{} {}", date, last));
-    return store::shorten_name(name, store::max_name_bytes - store::room_for_endings) + ".mp4";
+/// What the first line of a journal says of the recording's name and source; nothing when it cannot be read.
+Task<std::map<std::string, std::string>> name_data_of(FileLane& lane, Path journal) {
+    auto strand = lane.strand();
+    std::map<std::string, std::string> data;
+    (void)(co_await lane.run(strand, [&]() -> Result<> {
+        auto file = lane.fs().open(journal, false);
+        if (!file) return file.error();
+        auto loaded = store::load_book(**file);
+        if (!loaded) return loaded.error();
+        data = loaded->book.open.name;
+        return {};
+    })).has_value();
+    co_return data;
 }
+
+Task<bool> is_finished(FileLane& lane, Path journal) {
+    auto strand = lane.strand();
+    bool finished = false;
+    (void)(co_await lane.run(strand, [&]() -> Result<> {
+        auto file = lane.fs().open(journal, false);
+        if (!file) return file.error();
+        auto loaded = store::load_book(**file);
+        finished = loaded && loaded->book.finished() != nullptr;
+        return {};
+    })).has_value();
+    co_return finished;
+}
+
+}  // namespace
 
 struct Download::State {
     State(Shard& s, HttpClient& h, FileLane& l, DownloadOptions o)
         : shard(s), http(h), lane(l), options(std::move(o)), others(s.executor()), preparing(s.executor()) {}
 
     Task<Result<DownloadResult>> run();
-    Task<Result<std::optional<store::Unfinished>>> look_for_unfinished();
-    Task<Result<>> prepare_source(const std::optional<store::Unfinished>& mine);
-    Task<void> prepare_into(Result<>& result);
-    Task<Result<DownloadResult>> record(std::optional<store::Unfinished> mine);
+    Task<Result<std::optional<Earlier>>> look_for_unfinished();
+    Task<std::optional<Earlier>> take_up(store::Unfinished found);
+    Task<void> look_for_marks(std::optional<Path> mine);
+    Task<Result<>> prepare_source(const std::optional<Earlier>& mine);
+    Task<void> prepare_into(const std::optional<Earlier>& mine, Result<>& result);
+    Task<Result<DownloadResult>> record(std::optional<Earlier> mine);
+    Task<Result<>> make_recording(const std::optional<Earlier>& mine);
+    Task<Result<DownloadResult>> leave(const Result<End>& ended);
     Task<Result<DownloadResult>> finish(Path journal, End end, bool resumed);
     Task<void> finish_other(Path journal);
+    [[nodiscard]] Result<Path> named(std::string_view ending) const;
+    [[nodiscard]] Result<> settle(store::RecordingPlan& plan, const std::vector<InitPtr>& inits) const;
+    [[nodiscard]] bool lacks_some() const;
 
     Shard& shard;
     HttpClient& http;
     FileLane& lane;
     DownloadOptions options;
     CookieJar cookies;
-    std::unique_ptr<HlsSource> source;
+    std::unique_ptr<DownloadSource> source;
     std::unique_ptr<LazyRecording> recording;
     std::unique_ptr<Pipeline> pipeline;
     Demand before;  ///< while the source is being prepared; afterwards the pipeline's
@@ -97,36 +114,70 @@ bool only_to_be_finished(const store::Unfinished& u) {
     return u.ended && u.end_reason != name_of(EndReason::stopped) && u.end_reason != name_of(EndReason::error);
 }
 
+/// The same wish, whatever container it ended in.
+bool same_name(const Path& a, const Path& b) {
+    return a.parent_path() == b.parent_path() && a.stem() == b.stem();
+}
+
 /// The unfinished recording of this very source; every other one in the folder is finished on the side.
-Task<Result<std::optional<store::Unfinished>>> Download::State::look_for_unfinished() {
+Task<Result<std::optional<Earlier>>> Download::State::look_for_unfinished() {
     std::vector<std::string> complaints;
     auto found = co_await store::find_unfinished(lane, options.target.parent_path(), &complaints);
     for (const auto& complaint : complaints) WEIR_LOG(warn, complaint);
     if (!found) {
-        if (found.error().code == Errc::not_found)
-            co_return std::optional<store::Unfinished>{};  // the folder is made later
+        if (found.error().code == Errc::not_found) co_return std::optional<Earlier>{};  // the folder is made later
         co_return found.error();
     }
     const auto id = source_id(options.source.url);
     const auto fits = [&](const store::Unfinished& u) {
-        return u.source_id == id && (!u.ended || (only_to_be_finished(u) && u.target == options.target));
+        return u.source_id == id && (!u.ended || (only_to_be_finished(u) && same_name(u.target, options.target)));
     };
     const auto newest = std::max_element(found->begin(), found->end(), [&](const auto& a, const auto& b) {
         return std::pair(fits(a), a.at.last_written) < std::pair(fits(b), b.at.last_written);
     });
-    std::optional<store::Unfinished> mine;
-    if (newest != found->end() && fits(*newest)) mine = *newest;
-    for (const auto& each : *found)
-        if (!mine || each.journal != mine->journal)
-            others.spawn(finish_other(each.journal), "finish an earlier recording");
-    if (!mine || mine->ended) co_return mine;
-    auto recovered = co_await store::recover(lane, shard.clock(), mine->journal);
+    std::optional<Path> mine;
+    if (newest != found->end() && fits(*newest)) mine = newest->journal;
+    for (const auto& each : *found) {
+        if (mine && each.journal == *mine) continue;
+        const auto data = co_await name_data_of(lane, each.journal);
+        // Half a file of another address is worth more to the next start with that address than to anybody now.
+        if (!each.ended && each.source_id != id && data.contains("http.length")) continue;
+        others.spawn(finish_other(each.journal), "finish an earlier recording");
+    }
+    co_await look_for_marks(mine);
+    if (!mine) co_return std::optional<Earlier>{};
+    auto taken = co_await take_up(*newest);
+    co_return taken;
+}
+
+/// Finished recordings whose sound was not made any more.
+Task<void> Download::State::look_for_marks(std::optional<Path> mine) {
+    const auto marked = co_await marked_journals(lane, options.target.parent_path());
+    for (const auto& journal : marked) {
+        if (mine && journal == *mine) continue;
+        const auto done = co_await is_finished(lane, journal);
+        if (done) others.spawn(finish_other(journal), "finish an earlier recording's sound");
+    }
+}
+
+Task<std::optional<Earlier>> Download::State::take_up(store::Unfinished found) {
+    Earlier mine;
+    mine.unfinished = std::move(found);
+    if (mine.unfinished.ended) co_return mine;
+    auto recovered = co_await store::recover(lane, shard.clock(), mine.unfinished.journal);
     if (!recovered) {
         WEIR_LOG(warn, "an unfinished recording could not be recovered; it is left as it is",
-                 {"journal", mine->journal.string()}, {"error", recovered.error().text()});
-        co_return std::optional<store::Unfinished>{};
+                 {"journal", mine.unfinished.journal.string()}, {"error", recovered.error().text()});
+        co_return std::optional<Earlier>{};
     }
-    co_return std::optional<store::Unfinished>{std::move(*recovered)};
+    mine.unfinished = std::move(*recovered);
+    mine.name_data = co_await name_data_of(lane, mine.unfinished.journal);
+    if (mine.name_data.contains("http.length")) {
+        const auto verdict = co_await store::verify(shard.executor(), lane, mine.unfinished.journal);
+        const auto& at = mine.unfinished.at;
+        mine.whole_so_far = verdict && verdict->missing == 0 && verdict->got == (at.any ? at.unit + 1 : 0);
+    }
+    co_return mine;
 }
 
 Task<void> Download::State::finish_other(Path journal) {
@@ -139,38 +190,45 @@ Task<void> Download::State::finish_other(Path journal) {
         co_return;
     }
     auto done = co_await store::finalise(shard.executor(), shard.clock(), lane, journal, options.keep_raw);
-    if (done)
-        WEIR_LOG(info, "finished a recording that was interrupted", {"file", done->file.string()},
-                 {"duration", duration_text(done->duration)});
-    else
+    if (!done) {
         WEIR_LOG(warn, "an interrupted recording could not be finished; its raw files are kept",
                  {"journal", journal.string()}, {"error", done.error().text()});
+        co_return;
+    }
+    WEIR_LOG(info, "finished a recording that was interrupted", {"file", done->file.string()},
+             {"duration", duration_text(done->duration)});
+    const bool sound = co_await has_audio_mark(lane, journal);
+    if (!sound) co_return;
+    auto audio = co_await extract_audio(shard.executor(), lane, done->file);
+    if (audio)
+        WEIR_LOG(info, "made its sound apart", {"file", audio->string()});
+    else
+        WEIR_LOG(warn, "its sound could not be made apart", {"error", audio.error().text()});
+    if (audio || audio.error().code != Errc::cancelled) co_await clear_audio_mark(lane, journal);
 }
 
-Task<Result<>> Download::State::prepare_source(const std::optional<store::Unfinished>& mine) {
-    auto settings = options.source;
-    if (mine && mine->at.any)
-        settings.resume = HlsSettings::Resume{mine->at.unit, mine->at.gen, mine->at.stream_time, mine->at.last_written};
-    else if (mine)
-        settings.from_start = true;  // killed before a whole segment was kept: what the window has belongs to it
-    source = HlsSource::create(shard.executor(), shard.clock(), http, &cookies, std::move(settings));
+Task<Result<>> Download::State::prepare_source(const std::optional<Earlier>& mine) {
+    source = std::make_unique<DownloadSource>(shard, http, cookies, options);
     // A task of its own, so that a stop can wake it and nothing else.
     Result<> result = Error{Errc::cancelled, "stopped before anything was recorded"};
-    preparing.spawn(prepare_into(result), "prepare");
+    preparing.spawn(prepare_into(mine, result), "prepare");
     co_await preparing.join();
     co_await preparing.stop("prepared");
     co_return result;
 }
 
-Task<void> Download::State::prepare_into(Result<>& result) {
+Task<void> Download::State::prepare_into(const std::optional<Earlier>& mine, Result<>& result) {
     co_await errors_not_throws();
-    result = co_await source->prepare(before);
+    result = co_await source->prepare(before, mine);
 }
 
 Task<Result<DownloadResult>> Download::State::finish(Path journal, End end, bool resumed) {
     phase = DownloadProgress::State::finishing;
     auto done = co_await store::finalise(shard.executor(), shard.clock(), lane, journal, options.keep_raw);
-    if (!done) co_return within("finish", done.error());
+    if (!done) {
+        if (done.error().code == Errc::not_found) co_await clear_audio_mark(lane, journal);
+        co_return within("finish", done.error());
+    }
     auto verdict = co_await store::verify(shard.executor(), lane, done->file);
     DownloadResult result{done->file, done->journal, done->duration, done->bytes, 0, 0, 0, std::move(end), resumed};
     if (!verdict) co_return within("verify", verdict.error());
@@ -180,24 +238,105 @@ Task<Result<DownloadResult>> Download::State::finish(Path journal, End end, bool
     if (verdict->state == store::Verdict::State::damaged && !verdict->complaints.empty())
         co_return Error{Errc::io, fmt::format("{} is damaged: {}", done->file.string(), verdict->complaints.front()),
                         "verify"};
+    const bool marked = co_await has_audio_mark(lane, journal);
+    const bool sound = options.extract_audio || marked;
+    if (!sound) co_return result;
+    auto audio = co_await extract_audio(shard.executor(), lane, done->file);
+    co_await clear_audio_mark(lane, journal);
+    if (!audio)
+        co_return Error{audio.error().code, fmt::format("{} ({} is whole)", audio.error().text(), done->file.string())};
+    result.audio = std::move(*audio);
     co_return result;
 }
 
-Task<Result<DownloadResult>> Download::State::record(std::optional<store::Unfinished> mine) {
-    store::RecordingPlan plan{
-        options.target, "hls", source_id(options.source.url), {{"url", options.source.url.without_query()}}};
-    recording = std::make_unique<LazyRecording>(shard.executor(), shard.clock(), lane, std::move(plan),
-                                                mine ? std::optional<Path>(mine->journal) : std::nullopt);
-    pipeline = std::make_unique<Pipeline>(shard.executor(), *source, *recording);
+/// Of this recording with that ending.
+Result<Path> Download::State::named(std::string_view ending) const {
+    if (options.name) return options.name(ending);
+    auto path = options.target;
+    path.replace_extension();
+    path += ending;
+    return path;
+}
+
+/// The first media is there: now it is known what the raw bytes are.
+Result<> Download::State::settle(store::RecordingPlan& plan, const std::vector<InitPtr>& inits) const {
+    if (options.remux) return {};
+    const bool lanes = std::any_of(inits.begin(), inits.end(), [](const InitPtr& i) { return i->lane != 0; });
+    if (lanes || inits.empty()) {
+        WEIR_LOG(warn, "sound and pictures come apart and make one file only when they are remuxed");
+        plan.remux = true;
+        return {};
+    }
+    plan.remux = false;
+    const auto container = inits.front()->format.container;
+    const auto ending = container == Container::fmp4     ? std::string_view(".mp4")
+                        : container == Container::opaque ? source->ending()
+                                                         : store::ending_of(container);
+    auto target = named(ending);
+    if (!target) return target.error();
+    plan.target = std::move(*target);
+    return {};
+}
+
+Task<Result<>> Download::State::make_recording(const std::optional<Earlier>& mine) {
+    const bool own_ending = source->file() && options.any_ending && options.remux;
+    auto target = own_ending ? named(source->ending()) : named(options.target.extension().string());
+    if (!target) co_return target.error();
+    if (!mine) options.target = *target;
+    store::RecordingPlan plan{std::move(*target),
+                              std::string(source->kind()),
+                              source_id(options.source.url),
+                              {{"url", options.source.url.without_query()}}};
+    source->describe(plan.name_data);
+    LazyRecording::Made on_made;
+    if (options.extract_audio) on_made = [this](Path journal) { return set_audio_mark(lane, std::move(journal)); };
+    recording = std::make_unique<LazyRecording>(
+        shard.executor(), shard.clock(), lane, std::move(plan),
+        mine ? std::optional<Path>(mine->unfinished.journal) : std::nullopt,
+        [this](store::RecordingPlan& p, const std::vector<InitPtr>& inits) { return settle(p, inits); },
+        std::move(on_made));
+    co_return Result<>();
+}
+
+/// Did the disk refuse some of a file?
+bool Download::State::lacks_some() const {
+    return source->file() && recording->made() && recording->made()->stats().missing_units > 0;
+}
+
+/// A file that is not whole is no recording of anything: it stays unfinished, and the next start goes on with it.
+Task<Result<DownloadResult>> Download::State::leave(const Result<End>& ended) {
+    const auto bytes = recording->made()->stats().bytes;
+    const auto journal = recording->made()->journal();
+    auto left = co_await recording->leave();
+    if (!left) WEIR_LOG(error, "the recording could not be left in order", {"error", left.error().text()});
+    auto why = !ended         ? ended.error().text()
+               : lacks_some() ? std::string("the disk did not take all of it")
+                              : "stopped: " + ended->why;
+    co_return Error{ended ? Errc::cancelled : ended.error().code,
+                    fmt::format("{}; {} of {} are kept beside {}, the same command goes on with them", why,
+                                size_text(bytes), size_text(source->file()->length), journal.string())};
+}
+
+Task<Result<DownloadResult>> Download::State::record(std::optional<Earlier> mine) {
+    auto ready = co_await make_recording(mine);
+    if (!ready) co_return ready.error();
+    pipeline = std::make_unique<Pipeline>(shard.executor(), source->source(), *recording);
     if (before.stop.asked()) pipeline->demand().stop.ask(before.stop.reason());
     phase = DownloadProgress::State::recording;
-    const auto rendition = source->stats().rendition;
+    const auto rendition = source->rendition();
     WEIR_LOG(info, mine ? "goes on with an interrupted recording" : "recording",
              {"url", masked_url(options.source.url.text())},
              {"rendition", rendition.empty() ? "the only one" : rendition},
-             {"file", (mine ? mine->target : options.target).string()});
+             {"file", (mine ? mine->unfinished.target : options.target).string()});
 
     auto ended = co_await pipeline->run();
+    if (options.memory) source->remember(*options.memory);
+    const bool cut_short =
+        source->file() && recording->made() && (!ended || ended->reason != EndReason::endlist || lacks_some());
+    if (cut_short) {
+        auto left = co_await leave(ended);
+        co_return left;
+    }
     auto closed = co_await recording->close();
     if (!closed) WEIR_LOG(error, "the recording did not end cleanly", {"error", closed.error().text()});
     if (!recording->made()) {
@@ -222,24 +361,25 @@ Task<Result<DownloadResult>> Download::State::run() {
     auto mine = co_await look_for_unfinished();
     if (!mine) co_return mine.error();
 
-    if (*mine && (*mine)->ended) {
-        WEIR_LOG(info, "this recording was whole and only has to be finished", {"file", (*mine)->target.string()});
+    if (*mine && (*mine)->unfinished.ended) {
+        WEIR_LOG(info, "this recording was whole and only has to be finished",
+                 {"file", (*mine)->unfinished.target.string()});
         End whole{EndReason::endlist, "finished after an interruption"};
-        co_return co_await finish((*mine)->journal, std::move(whole), true);
+        co_return co_await finish((*mine)->unfinished.journal, std::move(whole), true);
     }
     auto prepared = co_await prepare_source(*mine);
     if (!prepared) {
-        if (!*mine) co_return prepared.error();
+        if (!*mine || (*mine)->name_data.contains("http.length")) co_return prepared.error();
         WEIR_LOG(info, "the stream is over; its interrupted recording is finished now",
                  {"reason", prepared.error().text()});
         End over{EndReason::endlist, "the stream was over"};
-        co_return co_await finish((*mine)->journal, std::move(over), true);
+        co_return co_await finish((*mine)->unfinished.journal, std::move(over), true);
     }
-    if (*mine && (*mine)->at.any && !source->continues()) {
+    if (*mine && !source->continues()) {
         WEIR_LOG(info, "the interrupted recording is of an earlier live; a new one begins",
-                 {"file", (*mine)->target.string()});
-        others.spawn(finish_other((*mine)->journal), "finish an earlier recording");
-        source->drop_resume();
+                 {"file", (*mine)->unfinished.target.string()});
+        others.spawn(finish_other((*mine)->unfinished.journal), "finish an earlier recording");
+        source->drop_earlier();
         mine->reset();
     }
     co_return co_await record(std::move(*mine));
@@ -270,7 +410,10 @@ DownloadProgress Download::progress() const {
     DownloadProgress p;
     p.state = state_->phase;
     p.target = state_->options.target;
-    if (state_->source) p.behind = state_->source->stats().behind_units;
+    if (state_->source && state_->source->ready()) {
+        p.behind = state_->source->behind();
+        if (const auto file = state_->source->file()) p.length = file->length;
+    }
     if (state_->recording && state_->recording->made()) {
         const auto stats = state_->recording->made()->stats();
         p.bytes = stats.bytes;

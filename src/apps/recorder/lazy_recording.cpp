@@ -10,8 +10,14 @@ constexpr std::size_t max_items_before_media = 4096;
 }  // namespace
 
 LazyRecording::LazyRecording(asio::any_io_executor ex, Clock& clock, FileLane& lane, store::RecordingPlan plan,
-                             std::optional<Path> unfinished)
-    : ex_(std::move(ex)), clock_(clock), lane_(lane), plan_(std::move(plan)), unfinished_(std::move(unfinished)) {}
+                             std::optional<Path> unfinished, Settle settle, Made on_made)
+    : ex_(std::move(ex)),
+      clock_(clock),
+      lane_(lane),
+      plan_(std::move(plan)),
+      unfinished_(std::move(unfinished)),
+      settle_(std::move(settle)),
+      on_made_(std::move(on_made)) {}
 
 LazyRecording::~LazyRecording() = default;
 
@@ -22,9 +28,15 @@ Task<Result<>> LazyRecording::open() {
         if (!resumed) co_return resumed.error();
         recording_ = std::move(*resumed);
     } else {
+        if (settle_)
+            if (auto settled = settle_(plan_, inits_); !settled) co_return settled.error();
         auto created = co_await store::Recording::create(ex_, clock_, lane_, plan_);
         if (!created) co_return created.error();
         recording_ = std::move(*created);
+    }
+    if (on_made_) {
+        Path journal = recording_->journal();
+        co_await on_made_(std::move(journal));
     }
     auto held = std::move(before_media_);
     if (held.empty()) co_return Result<>{};
@@ -41,9 +53,26 @@ Task<Result<>> LazyRecording::accept(std::span<const Item> items) {
                 co_return Error{Errc::lost_peer, "the stream gives no media"};
             co_return Result<>{};
         }
+        inits_ = inits_in(items);
         if (auto opened = co_await open(); !opened) co_return opened.error();
     }
     co_return co_await recording_->accept(items);
+}
+
+/// All that came up to here.
+std::vector<InitPtr> LazyRecording::inits_in(std::span<const Item> items) const {
+    std::vector<InitPtr> found;
+    const auto look = [&](const Item& item) {
+        if (const auto* init = std::get_if<InitPtr>(&item)) found.push_back(*init);
+    };
+    std::for_each(before_media_.begin(), before_media_.end(), look);
+    std::for_each(items.begin(), items.end(), look);
+    return found;
+}
+
+Task<Result<>> LazyRecording::leave() {
+    if (!recording_) co_return Result<>{};
+    co_return co_await recording_->leave();
 }
 
 Task<Result<>> LazyRecording::close() {
