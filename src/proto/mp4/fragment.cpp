@@ -17,7 +17,7 @@ struct Defaults {
     std::uint32_t duration = 0, flags = 0;
 };
 
-Error bad(std::string_view what) {
+Error damaged(std::string_view what) {
     return Error{Errc::bad_input, fmt::format("a fragment is damaged: {}", what)};
 }
 
@@ -32,7 +32,7 @@ Result<Defaults> read_tfhd(Span body, const InitSegment* init, TrackFragment& ou
     if (flags & 0x08) d.duration = in.u32();
     if (flags & 0x10) in.u32();  // size
     if (flags & 0x20) d.flags = in.u32();
-    if (in.short_of()) return bad("tfhd");
+    if (in.short_of()) return damaged("tfhd");
     return d;
 }
 
@@ -46,7 +46,7 @@ Result<> read_trun(Span body, const Defaults& defaults, TrackFragment& out) {
     if (first_given) first = in.u32();
     std::size_t fields = 0;
     for (const auto bit : {0x100u, 0x200u, 0x400u, 0x800u}) fields += flags & bit ? 4u : 0u;
-    if (in.short_of() || (fields > 0 && in.rest().size() / fields < count)) return bad("trun");
+    if (in.short_of() || (fields > 0 && in.rest().size() / fields < count)) return damaged("trun");
     if (!first_given && (flags & 0x400) && count > 0) {
         FieldReader sample(in.rest());
         sample.skip((flags & 0x100 ? 4u : 0u) + (flags & 0x200 ? 4u : 0u));
@@ -69,7 +69,7 @@ Result<> read_trun(Span body, const Defaults& defaults, TrackFragment& out) {
 Result<TrackFragment> read_traf(Span body, const InitSegment* init) {
     TrackFragment out;
     const auto tfhd = find_box(body, fourcc("tfhd"));
-    if (!tfhd) return bad("a traf without tfhd");
+    if (!tfhd) return damaged("a traf without tfhd");
     const auto defaults = read_tfhd(tfhd->body, init, out);
     if (!defaults) return defaults.error();
     BoxWalker boxes(body, 64u << 10);
@@ -80,12 +80,12 @@ Result<TrackFragment> read_traf(Span body, const InitSegment* init) {
             in.skip(3);
             out.decode_time = wide ? in.u64() : in.u32();
             out.decode_time_bits = wide ? 64 : 32;
-            if (in.short_of()) return bad("tfdt");
+            if (in.short_of()) return damaged("tfdt");
         } else if (box->type == fourcc("trun")) {
             if (auto r = read_trun(box->body, *defaults, out); !r) return r.error();
         }
     }
-    if (boxes.broken()) return bad("a box in traf is not whole");
+    if (boxes.broken()) return damaged("a box in traf is not whole");
     return out;
 }
 
@@ -102,8 +102,8 @@ Result<std::vector<TrackFragment>> read_moof(Span body, const InitSegment* init)
         if (!traf) return traf.error();
         out.push_back(*traf);
     }
-    if (boxes.broken()) return bad("a box in moof is not whole");
-    if (!numbered) return bad("no mfhd");
+    if (boxes.broken()) return damaged("a box in moof is not whole");
+    if (!numbered) return damaged("no mfhd");
     return out;
 }
 

@@ -151,6 +151,22 @@ TEST(FragmentCutter, ANarrowClockIsCountedOnPastItsWrap) {
     EXPECT_EQ(other.chunks.at(0).dts, 2s);
 }
 
+TEST(FragmentCutter, AnotherLanesOffsetBehindStreamTimeIsNoBreak) {
+    const auto cutter = with_header(mp4_header(both));
+    std::vector<Item> items;
+    const auto add = [&](std::uint64_t seconds) {
+        ASSERT_TRUE(feed(*cutter, fragment(1, traf(1, seconds * 90'000, 25, true), 10), items).has_value());
+    };
+    add(10);
+    add(12);  // stream time 2 s
+    cutter->set_offset(-20s);
+    for (const auto s : {20u, 21u, 22u, 23u}) add(s);
+    const auto got = sorted(items);
+    EXPECT_TRUE(got.breaks.empty());
+    EXPECT_EQ(got.chunks.at(2).dts, 2s);  // never back: it waits until the lane has caught up
+    EXPECT_EQ(got.chunks.at(5).dts, 3s);
+}
+
 TEST(FragmentCutter, WithoutTfdtDurationsGoOn) {
     const auto plain =
         box("traf", full_box("tfhd", 0, 0x08, be(1, 4) + be(45'000, 4)) + full_box("trun", 0, 0, be(2, 4)));
