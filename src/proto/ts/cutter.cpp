@@ -283,7 +283,8 @@ void Cutter::stamp(std::int64_t ticks, std::vector<Item>& out) {
         const auto dts = raw + Micros(offset_);
         const auto due =
             check_expected_ && in_unit_ ? std::max(expected_, last_dts_.value_or(expected_)) : last_dts_.value_or(dts);
-        const bool back = last_dts_ && dts + backward < *last_dts_;
+        // Against the clock itself: after set_offset() it may lie before what stream time has reached, and catches up.
+        const bool back = last_ticks_ && last_raw_ && dts + backward < *last_raw_ + Micros(offset_);
         if (back || std::chrono::abs(dts - due) > s_.jump + (check_expected_ ? slack_ : Micros{0})) {
             release(false, out);
             out.emplace_back(Discontinuity{s_.lane, unit_, "timestamps jump"});

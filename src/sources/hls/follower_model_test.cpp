@@ -2,7 +2,7 @@
 
 #include <random>
 
-#include "fake_live.h"
+#include "hls_rig.h"
 
 namespace weir::hls {
 namespace {

@@ -3,37 +3,18 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 
-#include "fake_live.h"
+#include "hls_rig.h"
 
 namespace weir::hls {
 namespace {
 
+using test::expect_bytes;
+using test::expect_end;
 using test::FakeLive;
 using test::HlsRig;
+using test::numbers;
 using test::Reply;
 using namespace std::chrono_literals;
-
-std::string numbers(std::uint64_t from, std::uint64_t to) {
-    std::string out;
-    for (; from <= to; ++from) out += fmt::format("{}{}", out.empty() ? "" : " ", from);
-    return out;
-}
-
-void expect_bytes(HlsRig& rig) {
-    for (const auto& g : rig.sink.got) {
-        const auto& sent = rig.live.plain(g.gen, g.first);
-        if (!g.gap) {
-            EXPECT_EQ(g.bytes, sent) << g.first;
-        } else if (g.partial) {
-            EXPECT_EQ(g.bytes, sent.substr(0, g.bytes.size())) << g.first;
-        }
-    }
-}
-
-void expect_end(const Result<End>& ended, EndReason reason) {
-    ASSERT_TRUE(ended.has_value()) << ended.error().text();
-    EXPECT_EQ(ended->reason, reason) << ended->why;
-}
 
 TEST(HlsFollower, FromTheLiveEdgeToTheEnd) {
     HlsRig rig;
@@ -124,103 +105,6 @@ TEST(HlsFollower, FetchesAheadAndHandsOnInOrder) {
     EXPECT_EQ(rig.sink.text(), numbers(100, 103));
 }
 
-/// F1 and F2: one row a fault, at one segment, twice; it must come in the end, and nothing else may suffer.
-struct FaultCase {
-    const char* name;
-    Reply reply;
-};
-class HlsSegmentFault : public testing::TestWithParam<FaultCase> {};
-TEST_P(HlsSegmentFault, IsRiddenOut_F1_F2_FC2_65) {
-    HlsRig rig;
-    rig.live.window = 20;
-    rig.live.ends_after = 135;
-    rig.live.picture = 9000;
-    rig.live.segment_faults = [](std::uint64_t n, int asked, const std::string& body) -> std::optional<Reply> {
-        if (n != 122 || asked >= 2) return std::nullopt;
-        auto reply = GetParam().reply;
-        reply.between = 5ms;
-        if (reply.body.empty()) reply.body = body;
-        return reply;
-    };
-    expect_end(rig.run(), EndReason::endlist);
-    EXPECT_EQ(rig.sink.text(), numbers(117, 135));
-    expect_bytes(rig);
-    EXPECT_EQ(rig.live.asked(122), 3);
-    EXPECT_EQ(rig.source->stats().retries, 2u);
-    EXPECT_TRUE(rig.sink.breaks.empty());
-}
-Reply reply_of(int status) {
-    return {status, "<html>no</html>"};
-}
-Reply after(Reply::How how, std::size_t at) {
-    Reply r;
-    r.how = how;
-    r.at = at;
-    return r;
-}
-INSTANTIATE_TEST_SUITE_P(Faults, HlsSegmentFault,
-                         testing::Values(FaultCase{"Status403", reply_of(403)}, FaultCase{"Status404", reply_of(404)},
-                                         FaultCase{"Status410", reply_of(410)}, FaultCase{"Status429", reply_of(429)},
-                                         FaultCase{"Status500", reply_of(500)}, FaultCase{"Status502", reply_of(502)},
-                                         FaultCase{"Status503", reply_of(503)}, FaultCase{"Status504", reply_of(504)},
-                                         FaultCase{"HtmlWith200", reply_of(200)},
-                                         FaultCase{"Refused", after(Reply::How::refuse, 0)},
-                                         FaultCase{"Silent", after(Reply::How::silent, 0)},
-                                         FaultCase{"CutAtOnce", after(Reply::How::cut, 0)},
-                                         FaultCase{"CutInside", after(Reply::How::cut, 20'001)},
-                                         FaultCase{"CutAtTheEnd", after(Reply::How::cut, 35'000)},
-                                         FaultCase{"StallAtOnce", after(Reply::How::stall, 0)},
-                                         FaultCase{"StallInside", after(Reply::How::stall, 17'000)},
-                                         FaultCase{"CutInTheFirstPacket", after(Reply::How::cut, 3)}),
-                         [](const auto& c) { return c.param.name; });
-
-TEST(HlsFollower, TricklingTransfersAreCut_F1) {
-    HlsRig rig;
-    rig.live.window = 40;
-    rig.live.ends_after = 160;
-    rig.live.segment_faults = [](std::uint64_t n, int asked, const std::string& body) -> std::optional<Reply> {
-        if (n != 142 || asked > 0) return std::nullopt;
-        Reply r{200, body};
-        r.piece = 1;
-        r.between = 1s;
-        return r;
-    };
-    expect_end(rig.run(), EndReason::endlist);
-    EXPECT_EQ(rig.sink.text(), numbers(137, 160));
-    expect_bytes(rig);
-}
-
-TEST(HlsFollower, ShortBodyWithItsLengthAnnouncedIsRetried) {
-    HlsRig rig;
-    rig.live.ends_after = 112;
-    rig.live.segment_faults = [](std::uint64_t n, int asked, const std::string& body) -> std::optional<Reply> {
-        if (n != 108 || asked > 0) return std::nullopt;
-        Reply r{200, body.substr(0, 1880)};
-        r.content_length = body.size();
-        return r;
-    };
-    expect_end(rig.run(), EndReason::endlist);
-    EXPECT_EQ(rig.sink.text(), numbers(103, 112));
-    expect_bytes(rig);
-}
-
-TEST(HlsFollower, RetryAfterIsHonoured) {
-    HlsRig rig;
-    rig.live.window = 20;
-    rig.live.ends_after = 140;
-    std::vector<SteadyTime> asked;
-    rig.live.segment_faults = [&](std::uint64_t n, int before, const std::string&) -> std::optional<Reply> {
-        if (n != 125) return std::nullopt;
-        asked.push_back(rig.clock.now());
-        if (before > 0) return std::nullopt;
-        return Reply{429, "slow down", {{"retry-after", "7"}}};
-    };
-    expect_end(rig.run(), EndReason::endlist);
-    ASSERT_EQ(asked.size(), 2u);
-    EXPECT_GE(asked[1] - asked[0], 7s);
-    EXPECT_EQ(rig.sink.text(), numbers(117, 140));
-}
-
 TEST(HlsFollower, ALostFragmentIsOneGap_FC2_65) {
     HlsRig rig;
     rig.live.ends_after = 125;
@@ -263,120 +147,6 @@ TEST(HlsFollower, AFinishedPlaylistGivesEachSegmentABoundedNumberOfTries) {
     EXPECT_LE(rig.live.asked(4), 13);
     EXPECT_LT(rig.clock.now() - since, 2min);
     EXPECT_EQ(rig.source->pace(), Pace::demand);
-}
-
-TEST(HlsFollower, AnExpiredSignedUrlIsTakenFromTheNewestPlaylist_F2) {
-    HlsRig rig;
-    rig.live.ends_after = 120;
-    rig.live.query = "?token=1";
-    rig.at(5s, [&] { rig.live.query = "?token=2"; });
-    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
-        if (r.url.path.ends_with(".ts") && "?" + r.url.query != rig.live.query) return Reply{403, "expired"};
-        return std::nullopt;
-    };
-    // Each segment's first request fails, so that those asked for under the old token must be asked for again under the
-    // new one.
-    rig.live.segment_faults = [](std::uint64_t, int asked, const std::string&) {
-        return asked == 0 ? std::optional(Reply{503, ""}) : std::nullopt;
-    };
-    expect_end(rig.run(), EndReason::endlist);
-    EXPECT_EQ(rig.sink.text(), numbers(103, 120));
-}
-
-TEST(HlsFollower, ARefusedMediaPlaylistIsAskedForThroughTheMaster_F2) {
-    HlsRig rig;
-    rig.live.ends_after = 140;
-    rig.settings.url = parse_url("https://live.example/a/master.m3u8").value();
-    std::string address = "one";
-    rig.at(5s, [&] { address = "two"; });
-    int masters = 0;
-    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
-        if (r.url.path.ends_with("master.m3u8")) {
-            ++masters;
-            return Reply{200,
-                         "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000,RESOLUTION=2x2\nlow.m3u8\n#EXT-X-STREAM-INF:"
-                         "BANDWIDTH=9000,RESOLUTION=4x4\n" +
-                             address + ".m3u8\n"};
-        }
-        if (r.url.path.ends_with(".m3u8") && r.url.path.find(address) == std::string::npos)
-            return Reply{403, "expired"};
-        return std::nullopt;
-    };
-    expect_end(rig.run(), EndReason::endlist);
-    EXPECT_EQ(masters, 2);
-    EXPECT_EQ(rig.sink.text(), numbers(103, 140));
-    EXPECT_EQ(rig.source->stats().rendition, "4p 9k");
-}
-
-/// FC2-62: whatever the playlist answers, the recording goes on.
-class HlsPlaylistFault : public testing::TestWithParam<FaultCase> {};
-TEST_P(HlsPlaylistFault, IsRiddenOut_F1_F2_FC2_62) {
-    HlsRig rig;
-    rig.live.window = 15;
-    rig.live.ends_after = 150;
-    const auto from = rig.clock.now() + 4s, to = from + 8s;
-    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
-        if (r.url.path.ends_with(".m3u8") && rig.clock.now() >= from && rig.clock.now() < to) return GetParam().reply;
-        return std::nullopt;
-    };
-    expect_end(rig.run(), EndReason::endlist);
-    EXPECT_EQ(rig.sink.text(), numbers(112, 150));
-    expect_bytes(rig);
-    EXPECT_TRUE(rig.sink.breaks.empty());
-}
-INSTANTIATE_TEST_SUITE_P(Faults, HlsPlaylistFault,
-                         testing::Values(FaultCase{"Status403", reply_of(403)}, FaultCase{"Status404", reply_of(404)},
-                                         FaultCase{"Status410", reply_of(410)}, FaultCase{"Status429", reply_of(429)},
-                                         FaultCase{"Status500", reply_of(500)}, FaultCase{"Status502", reply_of(502)},
-                                         FaultCase{"Status503", reply_of(503)}, FaultCase{"Html", reply_of(200)},
-                                         FaultCase{"Empty", Reply{200, ""}},
-                                         FaultCase{"HalfAPlaylist",
-                                                   Reply{200, "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQ"}},
-                                         FaultCase{"Refused", after(Reply::How::refuse, 0)},
-                                         FaultCase{"Silent", after(Reply::How::silent, 0)}),
-                         [](const auto& c) { return c.param.name; });
-
-TEST(HlsFollower, AFrozenPlaylistEndsAfterTheIdleTimeout_FC2_64) {
-    HlsRig rig;
-    const auto since = rig.clock.now();
-    std::string frozen;
-    rig.at(5s, [&] { frozen = rig.live.playlist(); });
-    rig.live.keep_old = true;
-    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
-        if (r.url.path.ends_with(".m3u8") && !frozen.empty()) return Reply{200, frozen};
-        return std::nullopt;
-    };
-    expect_end(rig.run(), EndReason::idle);
-    EXPECT_EQ(rig.sink.text(), numbers(103, 110));
-    EXPECT_GE(rig.clock.now() - since, 34s);
-    EXPECT_LE(rig.clock.now() - since, 37s);
-}
-
-TEST(HlsFollower, AFrozenPlaylistThatThawsIsNoEnd) {
-    HlsRig rig;
-    rig.live.window = 40;
-    rig.live.ends_after = 200;
-    std::string frozen;
-    rig.at(5s, [&] { frozen = rig.live.playlist(); });
-    rig.at(30s, [&] { frozen.clear(); });
-    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
-        if (r.url.path.ends_with(".m3u8") && !frozen.empty()) return Reply{200, frozen};
-        return std::nullopt;
-    };
-    expect_end(rig.run(), EndReason::endlist);
-    EXPECT_EQ(rig.sink.text(), numbers(137, 200));
-}
-
-TEST(HlsFollower, AnAbsentPlaylistEndsAfterTheIdleTimeoutWithItsReason) {
-    HlsRig rig;
-    const auto from = rig.clock.now() + 4s;
-    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
-        if (r.url.path.ends_with(".m3u8") && rig.clock.now() >= from) return Reply{404, "gone"};
-        return std::nullopt;
-    };
-    const auto ended = rig.run();
-    expect_end(ended, EndReason::idle);
-    EXPECT_NE(ended->why.find("404"), std::string::npos) << ended->why;
 }
 
 TEST(HlsFollower, UnitsThatLeftTheWindowUnseenAreOneGap) {
@@ -590,125 +360,6 @@ TEST(HlsFollower, AnotherLiveIsNotContinued) {
     EXPECT_EQ(rig.sink.text(), numbers(103, 112));
     EXPECT_EQ(rig.sink.got[0].gen, 0u);
     EXPECT_EQ(rig.sink.times.front(), 0s);
-}
-
-/// Whether a first answer is worth waiting for.
-TEST(HlsPrepare, WaitsForTheStreamWhenAsked) {
-    HlsRig rig;
-    rig.live.ends_after = 120;
-    const auto begins = rig.clock.now() + 40s;
-    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
-        if (r.url.path.ends_with(".m3u8") && rig.clock.now() < begins) return Reply{404, "not yet"};
-        return std::nullopt;
-    };
-    ASSERT_FALSE(rig.prepare().has_value());
-    rig.settings.wait_for_start = Millis{60'000};
-    rig.make();
-    EXPECT_TRUE(rig.prepare().has_value());
-    EXPECT_GE(rig.clock.now(), begins);
-}
-
-TEST(HlsPrepare, OneBadGatewayAtTheStartIsBadLuck_FC2_62) {
-    HlsRig rig;
-    int asked = 0;
-    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
-        return r.url.path.ends_with(".m3u8") && asked++ < 2 ? std::optional(Reply{502, ""}) : std::nullopt;
-    };
-    EXPECT_TRUE(rig.prepare().has_value());
-}
-
-struct RefusedCase {
-    const char* name;
-    std::string playlist;
-    Errc code;
-    const char* complaint;
-};
-class HlsRefused : public testing::TestWithParam<RefusedCase> {};
-TEST_P(HlsRefused, InOneClearLineBeforeAnyFileExists) {
-    HlsRig rig;
-    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
-        if (r.url.path.ends_with("live.m3u8")) return Reply{200, GetParam().playlist};
-        if (r.url.path.ends_with("page.ts")) return Reply{200, "<html>"};
-        if (r.url.path.ends_with("mp4.ts"))
-            return Reply{200, std::string("\0\0\0\x18"
-                                          "ftypiso6\0\0\0\0",
-                                          16)};
-        if (r.url.path.ends_with("aac.ts")) return Reply{200, "ID3\x04\0\0\0\0\0\x3f"};
-        return std::nullopt;
-    };
-    const auto ready = rig.prepare();
-    ASSERT_FALSE(ready.has_value());
-    EXPECT_EQ(ready.error().code, GetParam().code);
-    EXPECT_EQ(ready.error().text(), GetParam().complaint);
-    EXPECT_EQ(ready.error().text().find('\n'), std::string::npos);
-}
-std::string one(std::string uri, std::string before = "") {
-    return "#EXTM3U\n#EXT-X-TARGETDURATION:1\n" + before + "#EXTINF:1,\n" + uri + "\n";
-}
-INSTANTIATE_TEST_SUITE_P(
-    Cases, HlsRefused,
-    testing::Values(
-        RefusedCase{"Html", "<html>", Errc::bad_input,
-                    "playlist: not an HLS playlist: the answer is a text or HTML page"},
-        RefusedCase{"NoSegments", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n", Errc::not_found,
-                    "playlist: the playlist has no segments yet"},
-        RefusedCase{"FileSegment_CVE_2016_1897_CVE_2026_44353", one("file:///etc/passwd"), Errc::denied,
-                    "segment: scheme 'file' is not allowed here (no host)"},
-        RefusedCase{"DataSegment_CVE_2016_1898", one("data:text/plain,x"), Errc::denied,
-                    "segment: scheme 'data' is not allowed here (no host)"},
-        RefusedCase{"ConcatSegment_CVE_2017_9993", one("concat:http://a/x|file:///etc/passwd"), Errc::denied,
-                    "segment: scheme 'concat' is not allowed here (no host)"},
-        RefusedCase{"InnerSegment_CVE_2023_6605", one("http://169.254.169.254/latest/x.ts"), Errc::denied,
-                    "segment: 169.254.169.254 is an inner address"},
-        RefusedCase{"InnerSegmentV6_CVE_2023_6605", one("http://[::1]/x.ts"), Errc::denied,
-                    "segment: ::1 is an inner address"},
-        RefusedCase{"FileKey_CVE_2016_1897", one("a1.ts", "#EXT-X-KEY:METHOD=AES-128,URI=\"file:///etc/passwd\"\n"),
-                    Errc::denied, "key: scheme 'file' is not allowed here (no host)"},
-        RefusedCase{"FileVariant_CVE_2016_1897", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nfile:///etc/passwd\n",
-                    Errc::denied, "rendition: scheme 'file' is not allowed here (no host)"},
-        RefusedCase{"DisguisedMp4_CVE_2023_6601", one("mp4.ts"), Errc::unsupported,
-                    "segment: the segments are fragmented MP4, which weir cannot record yet"},
-        RefusedCase{"PackedAudio_CVE_2023_6602", one("aac.ts"), Errc::unsupported,
-                    "segment: the segments are packed audio, which weir cannot record yet"},
-        RefusedCase{"Map", one("a.mp4", "#EXT-X-MAP:URI=\"i.mp4\"\n"), Errc::unsupported,
-                    "the segments are fragmented MP4 (EXT-X-MAP), which weir cannot record yet"},
-        RefusedCase{"SampleAes", one("a.ts", "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"k\"\n"), Errc::unsupported,
-                    "the stream is protected by SAMPLE-AES, which weir does not record"},
-        RefusedCase{"Drm",
-                    one("a.ts", "#EXT-X-KEY:METHOD=AES-128,URI=\"k\",KEYFORMAT=\"com.apple.streamingkeydelivery\"\n"),
-                    Errc::unsupported,
-                    "the stream is protected by DRM (com.apple.streamingkeydelivery), which weir does not record"}),
-    [](const auto& c) { return c.param.name; });
-
-TEST(HlsFollower, AForbiddenSegmentAmongGoodOnesIsAGapWithoutARequest_CVE_2023_6605) {
-    HlsRig rig;
-    rig.live.ends_after = 112;
-    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
-        if (!r.url.path.ends_with(".m3u8")) return std::nullopt;
-        auto text = rig.live.playlist();
-        if (const auto at = text.find("seg108.ts"); at != std::string::npos)
-            text.replace(at, 9, "http://127.0.0.1:22/seg108.ts");
-        return Reply{200, text};
-    };
-    expect_end(rig.run(), EndReason::endlist);
-    EXPECT_EQ(rig.sink.text(), numbers(103, 107) + " [108 127.0.0.1 is an inner address] " + numbers(109, 112));
-    EXPECT_EQ(rig.live.asked(108), 0);
-}
-
-TEST(HlsFollower, HeadersThatCarryRightsStayWithTheUsersHost_CVE_2023_35934) {
-    HlsRig rig;
-    rig.live.ends_after = 105;
-    rig.settings.headers = {{"Authorization", "Bearer x"}, {"Referer", "https://page.example/"}};
-    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
-        if (!r.url.path.ends_with(".m3u8")) return std::nullopt;
-        auto text = rig.live.playlist();
-        for (std::size_t at = 0; (at = text.find("\nseg", at)) != std::string::npos;)
-            text.replace(at, 1, "\nhttps://cdn.example/");
-        return Reply{200, text};
-    };
-    expect_end(rig.run(), EndReason::endlist);
-    for (const auto& r : rig.http.requests)
-        EXPECT_EQ(r.headers.size(), r.url.host == "cdn.example" ? 1u : 2u) << r.url.text();
 }
 
 TEST(HlsFollower, AnEndlessSegmentIsCutAtTheLimit) {

@@ -2,6 +2,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/source.h"
 #include "io/http_client.h"
@@ -15,7 +16,8 @@ struct HlsSettings {
     std::string quality = "best";  ///< best, worst, 720p (or the next lower), 1500k, or a rendition's name
     std::string audio =
         "default";  ///< of alternate audio with playlists of its own: default, all, none, a name or a language
-    bool from_start = false;         ///< the whole window; else from the live edge (three target durations back)
+    bool from_start = false;  ///< the whole window; else from where EXT-X-START says, else three target durations back
+                              ///< from the live edge. A finished playlist is recorded whole
     std::optional<Micros> duration;  ///< stop after so much media
     Millis idle_timeout{30'000};     ///< no new segment for so long: the live is over (FC2-64)
     Millis wait_for_start{0};  ///< how long a 404 or an empty playlist is waited for at the start (--wait); 0: not
@@ -28,6 +30,13 @@ struct HlsSettings {
         std::uint32_t gen = 0;
         Micros stream_time{0};
         WallTime last_written = {};
+        struct Lane {
+            std::uint16_t lane = 0;
+            std::uint64_t unit = 0;
+            std::uint32_t gen = 0;
+            Micros stream_time{0};
+        };
+        std::vector<Lane> beside = {};  ///< alternate audio, where known; else it begins where stream_time says
     };
     std::optional<Resume> resume;
     std::uint64_t seed = 0;  ///< of the jitter; 0: from the system. Tests repeat with a fixed one
@@ -36,6 +45,7 @@ struct HlsSettings {
 struct HlsStats {
     std::uint64_t asked = 0, got = 0, missing = 0, retries = 0, bytes = 0, playlists = 0;
     std::string rendition;
+    std::vector<std::string> audio;  ///< of the lanes 1, 2, …
     std::uint64_t behind_units = 0;  ///< listed in the window and not yet committed
 };
 
@@ -52,6 +62,12 @@ public:
     /// that passed explains)? false: it is another live; call drop_resume() and run() begins anew.
     [[nodiscard]] virtual bool continues() const = 0;
     virtual void drop_resume() = 0;
+    /// From the next unit border on the playlist at `url` is followed, in the same recording: a fresh address of the same rendition,
+    /// or another rendition. Nothing is missed; where the numbering does not go on, at most one unit is repeated. The old playlist
+    /// goes on until the new one has been read and its newest segment looked at; if that fails it goes on for good, with a warning.
+    /// A multivariant playlist stands for the rendition that settings.quality means. Its host is trusted as that of settings.url.
+    /// Demand::rendition_wanted does the same by name (as settings.quality), for the multivariant playlist that is known.
+    virtual void follow(Url url) = 0;
     [[nodiscard]] virtual HlsStats stats() const = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "sources/hls/loader.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/secret.h"
 #include "base/text.h"
@@ -11,6 +12,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t max_keys = 32;
+constexpr std::size_t max_headers = 64;
+constexpr std::size_t max_header = 16u << 20;
 constexpr std::size_t sniff_bytes = 8;
 
 bool harmless(std::string_view header) {
@@ -46,22 +49,34 @@ std::string short_reason(const Error& e) {
 
 Loader::Loader(asio::any_io_executor ex, Clock& clock, HttpClient& http, CookieJar* cookies,
                const HlsSettings& settings)
-    : clock_(clock), http_(http), cookies_(cookies), settings_(settings), guard_(settings.url), key_came_(ex) {}
+    : clock_(clock), http_(http), cookies_(cookies), settings_(settings), key_came_(ex), header_came_(ex) {
+    trust(settings.url);
+}
+
+void Loader::trust(const Url& url) {
+    if (std::find(own_hosts_.begin(), own_hosts_.end(), url.host) != own_hosts_.end()) return;
+    own_hosts_.push_back(url.host);
+    guards_.emplace_back(url);
+}
 
 Result<Url> Loader::resolve(const Url& base, std::string_view uri) const {
     auto url = resolve_url(base, uri);
     if (!url) return url;
-    if (auto allowed = guard_.check(*url); !allowed) return allowed.error();
+    auto allowed = guards_.front().check(*url);
+    for (std::size_t i = 1; i < guards_.size() && !allowed; ++i) allowed = guards_[i].check(*url);
+    if (!allowed) return allowed.error();
     return url;
 }
 
 HttpRequest Loader::request(Url url) const {
     HttpRequest r;
-    const bool own = url.host == settings_.url.host;
+    const bool own = std::find(own_hosts_.begin(), own_hosts_.end(), url.host) != own_hosts_.end();
     for (const auto& header : settings_.headers)
         if (own || harmless(header.first)) r.headers.push_back(header);
+    r.guard = &guards_.front();
+    for (const auto& guard : guards_)
+        if (guard.check(url)) r.guard = &guard;
     r.url = std::move(url);
-    r.guard = &guard_;
     r.cookies = cookies_;
     return r;
 }
@@ -103,9 +118,10 @@ Task<Result<aes::Block>> Loader::key(Url url) {
     const auto name = url.text();
     while (true) {
         auto& stored = keys_[name];
-        if (stored.key) co_return *stored.key;
+        if (stored.value) co_return *stored.value;
         if (!stored.loading) break;
-        if (!co_await key_came_.wait()) co_return Error{Errc::cancelled, "stopped", "key"};
+        const bool rung = co_await key_came_.wait();
+        if (!rung) co_return Error{Errc::cancelled, "stopped", "key"};
     }
     keys_[name].loading = true;
     auto fetched = co_await fetch_key(std::move(url));
@@ -113,16 +129,92 @@ Task<Result<aes::Block>> Loader::key(Url url) {
     if (fetched) {
         if (keys_.size() > max_keys)
             std::erase_if(keys_, [&](const auto& k) { return k.first != name && !k.second.loading; });
-        keys_[name].key = *fetched;
+        keys_[name].value = *fetched;
     }
     key_came_.notify();
     co_return fetched;
+}
+
+/// What EXT-X-MAP names: one request for each URI and range, however many segments refer to it.
+Task<Result<Bytes>> Loader::header(const Unit& unit) {
+    const auto& map = *unit.segment.map;
+    auto url = resolve(*unit.base, map.uri);
+    if (!url) co_return within("map", url.error());
+    auto name = url->text();
+    if (map.range) name += fmt::format(" {}@{}", map.range->length, map.range->offset);
+    while (true) {
+        auto& stored = headers_[name];
+        if (stored.value) co_return *stored.value;
+        if (!stored.loading) break;
+        const bool rung = co_await header_came_.wait();
+        if (!rung) co_return Error{Errc::cancelled, "stopped", "map"};
+    }
+    headers_[name].loading = true;
+    auto fetched = co_await fetch_header(unit, std::move(*url));
+    headers_[name].loading = false;
+    if (fetched) {
+        if (headers_.size() > max_headers)
+            std::erase_if(headers_, [&](const auto& h) { return h.first != name && !h.second.loading; });
+        headers_[name].value = *fetched;
+    }
+    header_came_.notify();
+    if (!fetched) co_return within("map", fetched.error());
+    co_return fetched;
+}
+
+Task<Result<Bytes>> Loader::fetch_header(const Unit& unit, Url url) {
+    const auto& map = *unit.segment.map;
+    OpenSegment answer;
+    if (map.key) {
+        auto key_url = resolve(*unit.base, map.key->uri);
+        if (!key_url) co_return within("key", key_url.error());
+        auto key_bytes = co_await key(std::move(*key_url));
+        if (!key_bytes) co_return key_bytes.error();
+        // The RFC demands an IV of its own here; without one the number of the segment is the best guess there is.
+        const auto iv = map.key->iv ? *map.key->iv : aes::iv_from_sequence(unit.segment.sequence);
+        answer.decrypt.emplace(*key_bytes, iv);
+    }
+    auto r = request(std::move(url));
+    r.media = true;
+    r.max_body = settings_.max_segment + (1u << 20);
+    r.deadline = clock_.now() + 30s;
+    const auto range = map.range.value_or(ByteRange{});
+    if (range.length > 0) r.range = {range.offset, range.offset + range.length - 1};
+    auto body = co_await http_.open(std::move(r));
+    if (!body) co_return body.error();
+    answer.body = std::move(*body);
+    if (answer.body->head().status >= 300) co_return status_error(answer.body->head());
+    if (auto placed = place_range(answer, range); !placed) co_return placed.error();
+    co_return co_await read_header(answer);
+}
+
+Task<Result<Bytes>> Loader::read_header(OpenSegment& answer) {
+    std::vector<Bytes> pieces;
+    std::size_t size = 0;
+    while (true) {
+        auto piece = co_await next(answer);
+        if (!piece) co_return piece.error();
+        if (piece->empty()) break;
+        size += piece->size();
+        if (size > max_header)
+            co_return Error{Errc::bad_input, fmt::format("EXT-X-MAP is above the limit of {} bytes", max_header)};
+        pieces.push_back(std::move(*piece));
+    }
+    if (size == 0) co_return Error{Errc::lost_peer, "EXT-X-MAP is empty"};
+    Buffer all(size);
+    for (const auto& piece : pieces) all.append(piece.view());
+    co_return all.all();
 }
 
 Task<Result<OpenSegment>> Loader::open(const Unit& unit, Micros target_duration) {
     auto url = resolve(*unit.base, unit.segment.uri);
     if (!url) co_return within("segment", url.error());
     OpenSegment out;
+    if (unit.segment.map) {
+        auto header_bytes = co_await header(unit);
+        if (!header_bytes) co_return header_bytes.error();
+        out.header = std::move(*header_bytes);
+    }
     if (const auto wanted = unit.segment.key) {
         auto key_url = resolve(*unit.base, wanted->uri);
         if (!key_url) co_return within("key", key_url.error());
@@ -135,22 +227,41 @@ Task<Result<OpenSegment>> Loader::open(const Unit& unit, Micros target_duration)
     r.media = true;
     r.max_body = settings_.max_segment + (1u << 20);  // our own limit speaks first
     r.stall_timeout = stall_limit(target_duration);
-    if (const auto& range = unit.segment.range; range && range->length > 0)
-        r.range = {range->offset, range->offset + range->length - 1};
-    const bool ranged = r.range.has_value();
+    const auto range = unit.segment.range.value_or(ByteRange{});
+    if (range.length > 0) r.range = {range.offset, range.offset + range.length - 1};
     auto body = co_await http_.open(std::move(r));
     if (!body) co_return within("segment", body.error());
     out.body = std::move(*body);
     const auto& head = out.body->head();
     if (head.status >= 300) co_return within("segment", status_error(head));
-    if (ranged && head.status != 206)
-        co_return Error{Errc::unsupported, "the server does not answer byte ranges", "segment"};
-    if (auto first = co_await read_first(out); !first) co_return within("segment", first.error());
+    if (auto placed = place_range(out, range); !placed) co_return within("segment", placed.error());
+    const bool has_header = !out.header.empty();
+    auto first = co_await read_first(out, has_header);
+    if (!first) co_return within("segment", first.error());
     co_return out;
 }
 
+/// Where in the answer the range lies: a server may send the whole file (200), or more than was asked for.
+Result<> Loader::place_range(OpenSegment& segment, const ByteRange& range) const {
+    if (range.length == 0) return {};
+    const auto& head = segment.body->head();
+    std::uint64_t begins = head.status == 206 ? range.offset : 0;
+    if (const auto* said = head.find("content-range"); said && head.status == 206) {
+        const auto digits = said->find_first_of("0123456789");
+        if (digits != std::string::npos) std::from_chars(said->data() + digits, said->data() + said->size(), begins);
+    }
+    if (begins > range.offset)
+        return Error{Errc::bad_input,
+                     fmt::format("asked for bytes from {} on, the answer begins at {}", range.offset, begins)};
+    segment.skip = range.offset - begins;
+    segment.wanted = range.length;
+    if (segment.skip + range.length > settings_.max_segment)
+        return Error{Errc::bad_input, fmt::format("the segment is above the limit of {} bytes", settings_.max_segment)};
+    return {};
+}
+
 /// Enough of the front to know what it is, whatever its name or type say.
-Task<Result<>> Loader::read_first(OpenSegment& segment) {
+Task<Result<>> Loader::read_first(OpenSegment& segment, bool has_header) {
     bool ended = false;
     while (!ended && segment.first.size() < sniff_bytes) {
         auto more = co_await next(segment);
@@ -166,37 +277,75 @@ Task<Result<>> Loader::read_first(OpenSegment& segment) {
         }
     }
     if (segment.first.empty()) co_return Error{Errc::lost_peer, "the segment is empty"};
-    const auto content = sniff(segment.first.view());
-    if (content == Content::ts) co_return Result<>();
-    if (content == Content::fmp4 || content == Content::packed_audio || content == Content::webvtt)
-        co_return Error{Errc::unsupported,
-                        fmt::format("the segments are {}, which weir cannot record yet", name_of(content))};
-    co_return Error{Errc::bad_input, fmt::format("the segment is {}, not media", name_of(content))};
+    segment.content = sniff(segment.first.view());
+    // A fragment may begin with a box that nothing else begins with; the header says what it is.
+    if (has_header && segment.content == Content::unknown) segment.content = Content::fmp4;
+    switch (segment.content) {
+        case Content::ts:
+        case Content::fmp4:
+        case Content::packed_audio:
+            co_return Result<>();
+        case Content::webvtt:
+        case Content::flv:
+        case Content::matroska:
+        case Content::mp4:
+            co_return Error{Errc::unsupported, fmt::format("the segments are {}, which weir does not record from HLS",
+                                                           name_of(segment.content))};
+        default:
+            co_return Error{Errc::bad_input, fmt::format("the segment is {}, not media", name_of(segment.content))};
+    }
+}
+
+/// What came as sent, and the checks of its end.
+Task<Result<Bytes>> Loader::next_received(OpenSegment& segment) {
+    const auto asked = clock_.now();
+    auto piece = co_await segment.body->next();
+    if (!piece) co_return piece.error();
+    segment.waited += std::chrono::duration_cast<Micros>(clock_.now() - asked);
+    if (piece->empty()) {
+        const auto& head = segment.body->head();
+        if (head.content_length && !head.find("content-encoding") && segment.received != *head.content_length)
+            co_return Error{Errc::lost_peer,
+                            fmt::format("{} of {} bytes came", segment.received, *head.content_length)};
+        if (segment.wanted && *segment.wanted > 0)
+            co_return Error{Errc::lost_peer, fmt::format("the file ends {} bytes before the range", *segment.wanted)};
+        co_return piece;
+    }
+    segment.received += piece->size();
+    if (segment.received > settings_.max_segment)
+        co_return Error{Errc::bad_input,
+                        fmt::format("the segment is above the limit of {} bytes", settings_.max_segment)};
+    if (segment.waited > 15s && segment.received < static_cast<std::uint64_t>(segment.waited / 1s) * 2048)
+        co_return trickles(segment.received, segment.waited);
+    co_return piece;
+}
+
+/// What of the piece lies in the range; ends the transfer when that is all.
+Result<Bytes> Loader::trimmed(OpenSegment& segment, Bytes piece) const {
+    if (!segment.wanted) return piece;
+    const auto before = std::min<std::uint64_t>(segment.skip, piece.size());
+    segment.skip -= before;
+    piece = piece.slice(before, std::min<std::uint64_t>(piece.size() - before, *segment.wanted));
+    *segment.wanted -= piece.size();
+    return piece;
 }
 
 Task<Result<Bytes>> Loader::next(OpenSegment& segment) {
     while (segment.body) {
-        const auto asked = clock_.now();
-        auto piece = co_await segment.body->next();
-        if (!piece) co_return piece.error();
-        segment.waited += std::chrono::duration_cast<Micros>(clock_.now() - asked);
-        if (piece->empty()) {
-            const auto& head = segment.body->head();
-            if (head.content_length && !head.find("content-encoding") && segment.received != *head.content_length)
-                co_return Error{Errc::lost_peer,
-                                fmt::format("{} of {} bytes came", segment.received, *head.content_length)};
+        const bool over = segment.wanted && *segment.wanted == 0;
+        Bytes piece;
+        if (!over) {
+            auto received = co_await next_received(segment);
+            if (!received) co_return received.error();
+            piece = std::move(*received);
+        }
+        if (piece.empty()) {
             segment.body.reset();
             if (!segment.decrypt) co_return Bytes{};
             co_return segment.decrypt->finish();
         }
-        segment.received += piece->size();
-        if (segment.received > settings_.max_segment)
-            co_return Error{Errc::bad_input,
-                            fmt::format("the segment is above the limit of {} bytes", settings_.max_segment)};
-        if (segment.waited > 15s && segment.received < static_cast<std::uint64_t>(segment.waited / 1s) * 2048)
-            co_return trickles(segment.received, segment.waited);
-        if (!segment.decrypt) co_return std::move(*piece);
-        auto plain = segment.decrypt->feed(piece->view());
+        auto plain = trimmed(segment, std::move(piece));
+        if (segment.decrypt && !plain->empty()) plain = segment.decrypt->feed(plain->view());
         if (!plain || !plain->empty()) co_return plain;
     }
     co_return Bytes{};

@@ -93,16 +93,16 @@ Result<std::size_t> pick(const MasterPlaylist& master, std::string_view wish) {
     return by_name(master, wish);
 }
 
-/// Is the sound of this variant only to be had from another playlist?
-bool sound_is_elsewhere(const MasterPlaylist& master, const Variant& v) {
-    if (v.audio.empty()) return false;
-    bool elsewhere = false;
-    for (const auto& r : master.renditions) {
-        if (r.type != "AUDIO" || r.group != v.audio) continue;
-        if (r.uri.empty() || r.uri == v.uri) return false;
-        elsewhere = true;
-    }
-    return elsewhere;
+std::vector<Rendition> audio_of(const MasterPlaylist& master, const Variant& v) {
+    std::vector<Rendition> out;
+    for (const auto& r : master.renditions)
+        if (r.type == "AUDIO" && r.group == v.audio && !v.audio.empty()) out.push_back(r);
+    return out;
+}
+
+/// Sound in the variant's own playlist needs no lane.
+bool has_playlist(const Rendition& r, const Variant& v) {
+    return !r.uri.empty() && r.uri != v.uri;
 }
 
 }  // namespace
@@ -117,14 +117,41 @@ std::string variant_name(const Variant& v) {
 }
 
 Result<std::size_t> choose_variant(const MasterPlaylist& master, std::string_view wish) {
-    auto chosen = pick(master, wish);
-    if (!chosen) return chosen;
-    const auto& v = master.variants[*chosen];
-    if (sound_is_elsewhere(master, v))
-        return Error{Errc::unsupported,
-                     fmt::format("the sound of rendition '{}' is a playlist of its own, which weir cannot record yet",
-                                 variant_name(v))};
-    return chosen;
+    return pick(master, wish);
+}
+
+Result<std::vector<Rendition>> choose_audio(const MasterPlaylist& master, const Variant& variant,
+                                            std::string_view wish) {
+    std::vector<Rendition> out;
+    const auto all = audio_of(master, variant);
+    if (wish == "none" || all.empty()) return out;
+    if (wish == "default" || wish.empty()) {
+        const auto* chosen = &all.front();
+        for (const auto& r : all)
+            if (std::pair(r.is_default, r.autoselect) > std::pair(chosen->is_default, chosen->autoselect)) chosen = &r;
+        if (has_playlist(*chosen, variant)) out.push_back(*chosen);
+        return out;
+    }
+    std::string names;
+    bool found = wish == "all";
+    for (const auto& r : all) {
+        names += fmt::format("{}{}{}", names.empty() ? "" : ", ", r.name,
+                             r.language.empty() ? "" : fmt::format(" ({})", r.language));
+        if (wish != "all" && wish != r.name && wish != r.language) continue;
+        found = true;
+        const bool twice = std::any_of(out.begin(), out.end(), [&](const auto& o) { return o.uri == r.uri; });
+        if (has_playlist(r, variant) && !twice) out.push_back(r);
+    }
+    if (!found) return Error{Errc::bad_input, fmt::format("no sound is called '{}'; there are: {}", wish, names)};
+    return out;
+}
+
+const Rendition* same_audio(const MasterPlaylist& master, const Variant& variant, const Rendition& before) {
+    for (const auto& r : master.renditions)
+        if (r.type == "AUDIO" && r.group == variant.audio && r.name == before.name && r.language == before.language &&
+            has_playlist(r, variant))
+            return &r;
+    return nullptr;
 }
 
 std::size_t same_variant(const MasterPlaylist& master, const Variant& before) {

@@ -53,16 +53,45 @@ TEST(Rendition, TiesGoToTheLargerPicture) {
     EXPECT_EQ(choose_variant(m, "best").value(), 1u);
 }
 
-TEST(Rendition, SoundOfItsOwnIsRefusedAndSoundWithinIsNot) {
-    const std::string head = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"en\",URI=\"en.m3u8\"\n";
-    const std::string tail = "#EXT-X-STREAM-INF:BANDWIDTH=5,RESOLUTION=640x360,AUDIO=\"a\"\nv.m3u8\n";
-    const auto alone = choose_variant(std::get<MasterPlaylist>(parse(head + tail).value()), "best");
-    ASSERT_FALSE(alone.has_value());
-    EXPECT_EQ(alone.error().code, Errc::unsupported);
-    EXPECT_EQ(alone.error().what,
-              "the sound of rendition '360p 0k' is a playlist of its own, which weir cannot record yet");
-    const auto both = head + "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"main\",DEFAULT=YES\n" + tail;
-    EXPECT_TRUE(choose_variant(std::get<MasterPlaylist>(parse(both).value()), "best").has_value());
+struct SoundCase {
+    const char* name;
+    const char* wish;
+    const char* expected;
+};
+class Sound : public testing::TestWithParam<SoundCase> {};
+TEST_P(Sound, IsChosen) {
+    const auto m = std::get<MasterPlaylist>(
+        parse("#EXTM3U\n"
+              "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"Main\",LANGUAGE=\"ja\",URI=\"ja.m3u8\"\n"
+              "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"English\",LANGUAGE=\"en\",DEFAULT=YES,AUTOSELECT=YES,"
+              "URI=\"en.m3u8\"\n"
+              "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"Within\",LANGUAGE=\"fr\"\n"
+              "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"b\",NAME=\"Other\",LANGUAGE=\"de\",URI=\"de.m3u8\"\n"
+              "#EXT-X-STREAM-INF:BANDWIDTH=5,RESOLUTION=640x360,AUDIO=\"a\"\nv.m3u8\n")
+            .value());
+    const auto chosen = choose_audio(m, m.variants[0], GetParam().wish);
+    std::string uris;
+    if (chosen)
+        for (const auto& r : *chosen) uris += r.uri + " ";
+    else
+        uris = chosen.error().what;
+    EXPECT_EQ(uris, GetParam().expected);
+}
+INSTANTIATE_TEST_SUITE_P(
+    Wishes, Sound,
+    testing::Values(SoundCase{"Default", "default", "en.m3u8 "}, SoundCase{"All", "all", "ja.m3u8 en.m3u8 "},
+                    SoundCase{"None", "none", ""}, SoundCase{"Name", "Main", "ja.m3u8 "},
+                    SoundCase{"Language", "en", "en.m3u8 "}, SoundCase{"WithinThePicture", "Within", ""},
+                    SoundCase{"Unknown", "it",
+                              "no sound is called 'it'; there are: Main (ja), English (en), Within (fr)"}),
+    [](const auto& c) { return c.param.name; });
+
+TEST(Rendition, SoundThatIsTheVariantItselfNeedsNoLane) {
+    const auto m = std::get<MasterPlaylist>(
+        parse("#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"s\",DEFAULT=YES,URI=\"v.m3u8\"\n"
+              "#EXT-X-STREAM-INF:BANDWIDTH=5,AUDIO=\"a\"\nv.m3u8\n")
+            .value());
+    EXPECT_TRUE(choose_audio(m, m.variants[0], "all")->empty());
 }
 
 TEST(Rendition, TheSameOneIsFoundInANewerList) {

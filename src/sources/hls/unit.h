@@ -17,9 +17,13 @@ namespace weir::hls {
 struct OpenSegment {
     std::unique_ptr<HttpBody> body;
     std::optional<aes::CbcDecrypt> decrypt;
-    Bytes first;                 ///< plain bytes that were already read
-    std::uint64_t received = 0;  ///< as sent, before decryption
-    Micros waited{0};            ///< for the network, not for our own room
+    Content content = Content::unknown;
+    Bytes header;                         ///< what EXT-X-MAP named, plain; empty: none
+    Bytes first;                          ///< plain bytes that were already read
+    std::uint64_t received = 0;           ///< as sent, before decryption
+    std::uint64_t skip = 0;               ///< bytes before the range, where the server sends the whole file
+    std::optional<std::uint64_t> wanted;  ///< bytes of the range that are still to come
+    Micros waited{0};                     ///< for the network, not for our own room
 };
 
 /// One media segment on its way from a playlist to the sink.
@@ -30,6 +34,15 @@ struct Unit {
     std::shared_ptr<const Url> base;  ///< of the playlist its URI came from
     std::uint32_t gen = 0;
     bool restart = false;
+    unsigned rendition = 0;  ///< counts switches of the lane
+
+    /// Not yet known to lie after what was handed on: its first timestamp says whether it is taken or left out.
+    bool trial = false;
+    bool margin = false;     ///< of those: thought to lie before, so that nobody misses it
+    Micros tail{0};          ///< of those: media from its beginning to the end of the playlist it came from
+    bool own_clock = false;  ///< its timestamps have nothing to do with the other lanes'
+    bool entered = false;    ///< the lane's line of time is this unit's
+    std::optional<SteadyTime> wait_until;  ///< for another lane's clock
 
     State state = State::queued;
     std::optional<Error> error;  ///< of the last try; of all of them when failed
@@ -39,7 +52,9 @@ struct Unit {
     bool gone = false;      ///< no playlist lists it any more
     SteadyTime first_try = {}, gone_at = {};
     std::optional<Backoff> backoff;
-    std::optional<OpenSegment> opened;  ///< by prepare()
+    std::optional<OpenSegment> opened;   ///< by prepare()
+    Content content = Content::unknown;  ///< what its bytes are, once the first came
+    Bytes header;                        ///< what its EXT-X-MAP named
 
     std::deque<Bytes> pieces;  ///< received, not yet handed on
     std::size_t held = 0;      ///< bytes of them

@@ -20,6 +20,17 @@ Micros typical(const MediaPlaylist& p) {
     return std::max<Micros>(best, Millis{100});
 }
 
+/// The segment that EXT-X-START points into.
+std::size_t started_at(const MediaPlaylist& p) {
+    Micros whole{0}, passed{0};
+    for (const auto& s : p.segments) whole += s.duration;
+    const std::chrono::duration<double> offset(std::clamp(p.start->time_offset, -1e6, 1e6));
+    const auto point = std::chrono::duration_cast<Micros>(offset) + (offset.count() < 0 ? whole : Micros{0});
+    std::size_t at = 0;
+    while (at + 1 < p.segments.size() && passed + p.segments[at].duration <= point) passed += p.segments[at++].duration;
+    return at;
+}
+
 std::uint64_t first_of(const MediaPlaylist& p) {
     return p.segments.front().sequence;
 }
@@ -63,20 +74,37 @@ Window::Update Window::take(const MediaPlaylist& playlist, SteadyTime now) {
     return out;
 }
 
-/// Three target durations back from the end (RFC 8216 6.3.3), or all there is.
+/// Where EXT-X-START says, else three target durations back from the end (RFC 8216 6.3.3); of a finished playlist all
+/// there is.
 void Window::start(const MediaPlaylist& playlist, Update& out) {
     std::size_t from = 0;
-    if (!settings_.from_start && !playlist.endlist) {
+    if (!settings_.from_start && !playlist.endlist && playlist.start) {
+        from = started_at(playlist);
+    } else if (!settings_.from_start && !playlist.endlist) {
         Micros back{0};
         from = playlist.segments.size();
         while (from > 0 && back < 3 * playlist.target_duration) back += playlist.segments[--from].duration;
         if (playlist.target_duration.count() == 0)
             from = playlist.segments.size() - std::min<std::size_t>(3, playlist.segments.size());
     }
+    from -= std::min(from, settings_.extra);
     begun_ = true;
     for (; from < playlist.segments.size(); ++from)
         out.fresh.emplace_back(Listed{playlist.segments[from], gen_, false});
     last_ = last_of(playlist);
+}
+
+void Window::adopt(const MediaPlaylist& playlist, SteadyTime now) {
+    if (playlist.segments.empty()) return;
+    begun_ = true;
+    known_.clear();
+    last_ = last_of(playlist);
+    remember(playlist);
+    progress_ = now;
+    seen_first_ = first_of(playlist);
+    seen_last_ = last_;
+    seen_size_ = playlist.segments.size();
+    seen_end_ = playlist.endlist;
 }
 
 void Window::restart(const MediaPlaylist& playlist, Update& out) {

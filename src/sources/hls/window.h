@@ -30,6 +30,7 @@ using Found = std::variant<Listed, Missed>;
 
 struct WindowSettings {
     bool from_start = false;
+    std::size_t extra = 0;  ///< segments more than the live edge has
     struct Resume {
         std::uint64_t unit = 0;
         std::uint32_t gen = 0;
@@ -57,6 +58,10 @@ public:
         bool stale = false;  ///< lags behind what is known: good for nothing but its existence
     };
     Update take(const MediaPlaylist& playlist, SteadyTime now);
+    /// From here on playlists of another rendition come, `playlist` first, whose segments the caller has placed.
+    void adopt(const MediaPlaylist& playlist, SteadyTime now);
+    /// The numbers that follow have nothing to do with those before.
+    std::uint32_t new_generation() noexcept { return ++gen_; }
 
     [[nodiscard]] bool begun() const noexcept { return begun_; }
     [[nodiscard]] std::uint32_t gen() const noexcept { return gen_; }

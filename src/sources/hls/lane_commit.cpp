@@ -3,7 +3,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "sources/hls/follower.h"
+#include "sources/hls/lane.h"
 
 namespace weir::hls {
 namespace {
@@ -15,19 +15,14 @@ constexpr Micros begun_grace = 2s, unbegun_grace = 500ms;
 
 }  // namespace
 
-Task<Result<End>> Follower::run(ItemSink& sink, Demand& demand) {
+Task<Result<End>> Lane::run(Demand& demand) {
     co_await errors_not_throws();
-    sink_ = &sink;
-    if (!prepared_) {
-        auto ready = co_await prepare(demand);
-        if (!ready && demand.stop.asked()) co_return End{EndReason::stopped, demand.stop.reason()};
-        if (!ready) co_return ready.error();
-    }
-    begin_position_ = position_;
+    demand_ = &demand;
     first_.reset();
-    cutter_.rebase(position_);
-    last_new_ = clock_.now();
+    last_new_ = last_progress_ = clock_.now();
+    running_ = true;
     if (!finished_) tasks_.spawn(poll(), "hls playlist");
+    if (next_switch_ && !std::exchange(switching_, true)) tasks_.spawn(switch_over(), "hls switch");
     schedule();
     auto ended = co_await commit(demand);
     co_await uncancellable();
@@ -37,43 +32,59 @@ Task<Result<End>> Follower::run(ItemSink& sink, Demand& demand) {
     co_return ended;
 }
 
-Task<Result<End>> Follower::commit(Demand& demand) {
+Task<Result<End>> Lane::commit(Demand& demand) {
     while (true) {
-        if (demand.stop.asked()) {
+        if (p_.sink_error) co_return *p_.sink_error;
+        if (number_ == 0) p_.owner->look_at(demand);
+        if (demand.stop.asked() || closed()) {
             co_await uncancellable();
             if (auto r = co_await wind_down(); !r) co_return r.error();
             co_return End{EndReason::stopped, demand.stop.reason()};
         }
         if (fatal_ && (!delivered_any_ || queue_.empty())) co_return *fatal_;
         if (const bool between = queue_.empty() || !queue_.front().unit || !queue_.front().unit->begun;
-            between && settings_.duration && position_ - begin_position_ >= *settings_.duration)
+            between && settings_.duration && position_ - p_.begins >= *settings_.duration)
             co_return End{EndReason::duration, {}};
         if (queue_.empty()) {
-            if (finished_) co_return *finished_;
+            if (finished_ && !switching_) co_return *finished_;
             const bool rung = co_await work_.wait();
             if (!rung && !demand.stop.asked()) demand.stop.ask("cancelled");
             continue;
         }
         bool moved = true;
-        if (const auto unit = queue_.front().unit) {
-            if (auto r = co_await step(*unit, moved); !r) co_return r.error();
-        } else {
-            std::vector<Item> items;
-            lose(queue_.front().missed, items);
-            pop();
-            if (auto r = co_await hand_on(items); !r) co_return r.error();
+        const auto unit = queue_.front().unit;
+        auto stepped = Result<>();
+        if (unit)
+            stepped = co_await step(*unit, moved);
+        else
+            stepped = co_await step_missed();
+        if (!stepped) co_return stepped.error();
+        if (moved) {
+            last_progress_ = clock_.now();
+            continue;
         }
-        if (moved) continue;
-        // On its own: GCC 12 awaits what stands right of && even when the left side is false.
         const bool rung = co_await work_.wait();
         if (!rung && !demand.stop.asked()) demand.stop.ask("cancelled");
     }
 }
 
-/// Hands on what the head has; `moved` is false when there is nothing to do but wait.
-Task<Result<>> Follower::step(Unit& unit, bool& moved) {
+Task<Result<>> Lane::step_missed() {
     std::vector<Item> items;
-    moved = !unit.pieces.empty();
+    lose(queue_.front().missed, items);
+    pop();
+    co_return co_await hand_on(items);
+}
+
+/// Hands on what the head has; `moved` is false when there is nothing to do but wait.
+Task<Result<>> Lane::step(Unit& unit, bool& moved) {
+    std::vector<Item> items;
+    const auto where = place(unit, items);
+    if (where != Place::take) {
+        moved = where == Place::leave_out;
+        if (moved) leave_out(unit);
+        co_return Result<>();
+    }
+    moved = !unit.pieces.empty() || !items.empty();
     if (auto passed = pass_pieces(unit, items); !passed) {
         unit.hopeless = unit.dropped = true;
         unit.error = passed.error();
@@ -92,35 +103,41 @@ Task<Result<>> Follower::step(Unit& unit, bool& moved) {
     co_return co_await hand_on(items);
 }
 
-Task<Result<>> Follower::hand_on(std::vector<Item>& items) {
+/// One accept() at a time, whichever lane it is.
+Task<Result<>> Lane::hand_on(std::vector<Item>& items) {
     if (items.empty()) co_return Result<>();
-    auto taken = co_await sink_->accept(items);
+    while (p_.sink_busy) {
+        const bool rung = co_await p_.sink_free.wait();
+        if (rung) continue;
+        if (!demand_->stop.asked()) demand_->stop.ask("cancelled");
+        co_await uncancellable();
+    }
+    if (p_.sink_error) co_return *p_.sink_error;
+    p_.sink_busy = true;
+    auto taken = co_await p_.sink->accept(items);
+    p_.sink_busy = false;
     items.clear();
+    if (!taken) {
+        p_.sink_error = taken.error();
+        for (auto* lane : p_.lanes) lane->wake();
+    }
+    p_.sink_free.notify();
     co_return taken;
 }
 
-void Follower::pop() {
+void Lane::pop() {
     queue_.pop_front();
     room_.notify();
     schedule();
 }
 
-void Follower::begin(Unit& unit, std::vector<Item>& items) {
+Result<> Lane::begin(Unit& unit, std::vector<Item>& items) {
     unit.begun = true;
     unit.passed_hash = std::make_unique<ContentHash>();
-    if (unit.restart)
-        break_why_ = "origin restart";
-    else if (unit.segment.discontinuity && break_why_.empty())
-        break_why_ = "ext-x-discontinuity";
-    if (!delivered_any_) cutter_.rebase(position_);  // what was lost before the first unit keeps its length
-    if (!break_why_.empty() && (delivered_any_ || settings_.resume)) {
-        if (const auto last = cutter_.last_dts()) position_ = std::max(position_, *last + 1ms);
-        items.emplace_back(Discontinuity{0, unit.segment.sequence, break_why_});
-        cutter_.rebase(position_);
-    }
-    break_why_.clear();
+    enter_line(unit);
     UnitInfo info;
     info.unit = unit.segment.sequence;
+    info.lane = number_;
     info.gen = unit.gen;
     info.pdt = unit.segment.pdt;
     info.duration = unit.segment.duration;
@@ -129,15 +146,30 @@ void Follower::begin(Unit& unit, std::vector<Item>& items) {
         const auto name = url->without_query();
         info.uri_hash = hex16(content_hash(std::as_bytes(std::span(name))));
     }
+    auto chosen = choose_cutter(unit);
+    if (!delivered_any_) anchor(unit);  // what was lost before the first unit keeps its length
+    if (!break_why_.empty() && (delivered_any_ || resume_)) {
+        if (const auto last = cutter_->last_dts()) position_ = std::max(position_, *last + 1ms);
+        items.emplace_back(Discontinuity{number_, unit.segment.sequence, break_why_});
+        if (reanchor_) anchor(unit);
+    } else if (overlap_ && cutter_->offset()) {
+        cutter_->set_offset(*cutter_->offset());  // taken for what it says: it lies before what was handed on
+    }
+    break_why_.clear();
+    reanchor_ = false;
     items.emplace_back(std::move(info));
-    cutter_.begin_unit(unit.segment.sequence, unit.gen, unit.segment.duration, position_, guessed_);
+    cutter_->begin_unit(unit.segment.sequence, unit.gen, unit.segment.duration, position_, guessed_);
     delivered_any_ = true;
+    last_gen_ = unit.gen;
+    last_number_ = unit.segment.sequence;
+    return chosen;
 }
 
-Result<> Follower::pass_pieces(Unit& unit, std::vector<Item>& items) {
+Result<> Lane::pass_pieces(Unit& unit, std::vector<Item>& items) {
     std::size_t passed = 0;
     while (!unit.pieces.empty() && passed < batch_bytes) {
-        if (!unit.begun) begin(unit, items);
+        if (!unit.begun)
+            if (auto begun = begin(unit, items); !begun) return begun;
         const auto piece = std::move(unit.pieces.front());
         unit.pieces.pop_front();
         unit.held -= piece.size();
@@ -146,50 +178,68 @@ Result<> Follower::pass_pieces(Unit& unit, std::vector<Item>& items) {
         unit.passed_hash->update(piece.view());
         stats_.bytes += piece.size();
         passed += piece.size();
-        if (auto r = cutter_.feed(piece, clock_.now(), items); !r) return r;
+        const auto before = items.size();
+        if (auto r = cutter_->feed(piece, clock_.now(), items); !r) return r;
+        strip_overlap(items, before);
+        tell_offset(unit);
     }
     if (passed > 0) room_.notify();
     return {};
 }
 
-void Follower::finish(Unit& unit, std::vector<Item>& items) {
-    if (!unit.begun) begin(unit, items);
-    if (auto r = cutter_.end_unit(items); !r) {
-        lose(unit, r.error().what, items);
+void Lane::finish(Unit& unit, std::vector<Item>& items) {
+    auto ended = Result<>();
+    if (!unit.begun) ended = begin(unit, items);
+    const auto before = items.size();
+    if (ended) ended = cutter_->end_unit(items);
+    if (!ended) {
+        lose(unit, ended.error().what, items);
         return;
     }
+    strip_overlap(items, before);
+    overlap_.reset();
+    tell_offset(unit);
     ++stats_.asked;
     ++stats_.got;
     guessed_ = Micros{0};
-    position_ = cutter_.unit_start().value_or(position_) + unit.segment.duration;
-    if (const auto last = cutter_.last_dts()) position_ = std::max(position_, *last);
+    position_ = cutter_->unit_start().value_or(position_) + unit.segment.duration;
+    if (const auto last = cutter_->last_dts()) position_ = std::max(position_, *last);
 }
 
-void Follower::lose(Unit& unit, std::string why, std::vector<Item>& items) {
+void Lane::lose(Unit& unit, std::string why, std::vector<Item>& items) {
     Gap gap;
+    gap.lane = number_;
     gap.gen = unit.gen;
     gap.first_unit = gap.last_unit = unit.segment.sequence;
-    gap.partial = unit.begun && cutter_.unit_has_chunk();
+    gap.partial = unit.begun && cutter_->unit_has_chunk();
     gap.from = position_;
     gap.to = position_ + unit.segment.duration;
-    if (unit.begun) cutter_.abandon_unit(items);
+    if (unit.begun) {
+        const auto before = items.size();
+        cutter_->abandon_unit(items);
+        strip_overlap(items, before);
+    }
     if (gap.partial) {
-        if (const auto last = cutter_.last_dts()) gap.from = std::clamp(*last, gap.from, gap.to);
+        if (const auto last = cutter_->last_dts()) gap.from = std::clamp(*last, gap.from, gap.to);
         if (unit.hopeless) break_why_ = "retry differs";
     }
-    if (unit.restart && !unit.begun) break_why_ = "origin restart";
-    if (unit.segment.discontinuity && !unit.begun && break_why_.empty()) break_why_ = "ext-x-discontinuity";
+    enter_line(unit);
+    overlap_.reset();
+    last_gen_ = unit.gen;
+    last_number_ = unit.segment.sequence;
     gap.tries = unit.tries;
     gap.why = std::move(why);
-    WEIR_LOG(warn, "segment lost", {"unit", unit.segment.sequence}, {"why", gap.why}, {"tries", unit.tries});
+    WEIR_LOG(warn, "segment lost", {"lane", number_}, {"unit", unit.segment.sequence}, {"why", gap.why},
+             {"tries", unit.tries});
     position_ = gap.to;
     ++stats_.asked;
     ++stats_.missing;
     items.emplace_back(std::move(gap));
 }
 
-void Follower::lose(const Missed& missed, std::vector<Item>& items) {
+void Lane::lose(const Missed& missed, std::vector<Item>& items) {
     Gap gap;
+    gap.lane = number_;
     gap.gen = missed.gen;
     gap.first_unit = missed.first;
     gap.last_unit = missed.last;
@@ -198,15 +248,18 @@ void Follower::lose(const Missed& missed, std::vector<Item>& items) {
     gap.exact = false;  // the numbers are, the time is not
     gap.why = missed.why;
     const auto count = missed.last - missed.first + 1;
-    WEIR_LOG(warn, "segments never seen", {"first", missed.first}, {"count", count}, {"why", missed.why});
+    WEIR_LOG(warn, "segments never seen", {"lane", number_}, {"first", missed.first}, {"count", count},
+             {"why", missed.why});
     position_ = gap.to;
     guessed_ += missed.duration;
+    last_gen_ = missed.gen;
+    last_number_ = missed.last;
     stats_.asked += count;
     stats_.missing += count;
     items.emplace_back(std::move(gap));
 }
 
-Task<void> Follower::wake_at(SteadyTime when) {
+Task<void> Lane::wake_at(SteadyTime when) {
     co_await errors_not_throws();
     (void)co_await clock_.sleep_until(when);
     work_.notify();
@@ -214,7 +267,7 @@ Task<void> Follower::wake_at(SteadyTime when) {
 
 /// Asked to stop: what is whole is handed on, the segment under way has a moment to become so, the rest was never
 /// begun.
-Task<Result<>> Follower::wind_down() {
+Task<Result<>> Lane::wind_down() {
     stopping_ = true;
     const auto since = clock_.now();
     tasks_.spawn(wake_at(since + unbegun_grace), "hls stop");
@@ -224,6 +277,7 @@ Task<Result<>> Follower::wind_down() {
         const auto grace = unit->begun ? Micros(begun_grace) : Micros(unbegun_grace);
         const bool late = clock_.now() - since >= grace;
         if (unit->state == Unit::State::failed && !unit->begun) break;
+        if (closing_ && !unit->begun && position_ >= closing_->until) break;
         if (unit->state != Unit::State::done && unit->state != Unit::State::failed &&
             (late || unit->state != Unit::State::fetching)) {
             if (unit->begun) {

@@ -2,7 +2,8 @@
 
 #include "base/log.h"
 #include "base/secret.h"
-#include "sources/hls/follower.h"
+#include "sources/hls/cutters.h"
+#include "sources/hls/lane.h"
 
 namespace weir::hls {
 namespace {
@@ -17,7 +18,8 @@ constexpr auto patience_finite = 30s;  ///< when no playlist will come any more
 
 /// Does the answer say that the thing is not there, rather than that the way to it is disturbed?
 bool is_refusal(const Error& e) {
-    return e.status == 401 || e.status == 403 || e.status == 404 || e.status == 410 || e.code == Errc::bad_input;
+    return e.status == 401 || e.status == 403 || e.status == 404 || e.status == 410 || e.status == 416 ||
+           e.code == Errc::bad_input;
 }
 
 bool is_final(const Error& e) {
@@ -27,21 +29,23 @@ bool is_final(const Error& e) {
 
 }  // namespace
 
-bool Follower::is_head(const Unit& unit) const {
+bool Lane::is_head(const Unit& unit) const {
     return !queue_.empty() && queue_.front().unit.get() == &unit;
 }
 
-bool Follower::must_wait(const Unit& unit) const {
+bool Lane::must_wait(const Unit& unit) const {
     return is_head(unit) ? unit.held >= head_bytes : held_ >= ahead_bytes;
 }
 
 /// Starts transfers in order while there are hands and room.
-void Follower::schedule() {
+void Lane::schedule() {
     if (stopping_) return;
     std::size_t looked = 0;
     for (auto& entry : queue_) {
         // The head starts in any case: all other hands may be waiting for the room that only it can make.
-        if ((active_ >= settings_.parallel && !(entry.unit && is_head(*entry.unit))) || ++looked > 4096) return;
+        if ((active_ >= std::clamp(settings_.parallel, 1, 16) && !(entry.unit && is_head(*entry.unit))) ||
+            ++looked > 4096)
+            return;
         if (!entry.unit || entry.unit->state != Unit::State::queued) continue;
         if (!is_head(*entry.unit) && held_ >= ahead_bytes) return;
         entry.unit->state = Unit::State::fetching;
@@ -51,7 +55,7 @@ void Follower::schedule() {
 }
 
 /// One try, and the pause after a failed one; schedule() starts the next.
-Task<void> Follower::fetch(UnitPtr unit) {
+Task<void> Lane::fetch(UnitPtr unit) {
     co_await errors_not_throws();
     auto done = co_await attempt(*unit);
     --active_;
@@ -78,14 +82,14 @@ Task<void> Follower::fetch(UnitPtr unit) {
     schedule();
 }
 
-void Follower::drop_held(Unit& unit) {
+void Lane::drop_held(Unit& unit) {
     held_ -= unit.held;
     unit.held = 0;
     unit.pieces.clear();
     room_.notify();
 }
 
-void Follower::attempt_failed(Unit& unit, Error e) {
+void Lane::attempt_failed(Unit& unit, Error e) {
     drop_held(unit);
     if (e.code == Errc::cancelled || stopping_) {
         unit.state = Unit::State::waiting;
@@ -104,7 +108,7 @@ void Follower::attempt_failed(Unit& unit, Error e) {
 
 /// While it is listed a unit is tried again; not for ever, and not at the cost of units that are about to leave the
 /// window.
-bool Follower::give_up(const Unit& unit, const Error& e) const {
+bool Lane::give_up(const Unit& unit, const Error& e) const {
     if (unit.hopeless || is_final(e)) return true;
     const auto age = clock_.now() - unit.first_try;
     if (finished_) return (unit.tries >= tries_finite && age >= patience_finite) || age >= 3 * patience_finite;
@@ -115,7 +119,7 @@ bool Follower::give_up(const Unit& unit, const Error& e) const {
 }
 
 /// Is memory full with good units while others, not begun, come to the end of the window?
-bool Follower::others_at_risk() const {
+bool Lane::others_at_risk() const {
     if (held_ < ahead_bytes) return false;
     for (const auto& entry : queue_) {
         if (!entry.unit || entry.unit->state != Unit::State::queued || entry.unit->tries > 0) continue;
@@ -124,7 +128,7 @@ bool Follower::others_at_risk() const {
     return false;
 }
 
-Task<Result<>> Follower::attempt(Unit& unit) {
+Task<Result<>> Lane::attempt(Unit& unit) {
     drop_held(unit);
     if (!unit.opened) {
         if (unit.tries++ == 0) unit.first_try = clock_.now();
@@ -134,7 +138,7 @@ Task<Result<>> Follower::attempt(Unit& unit) {
                                            : Backoff::Settings{Millis{250}, ceiling, 2.0},
                                  jitter_seed());
         }
-        auto opened = co_await loader_.open(unit, target_);
+        auto opened = co_await p_.loader.open(unit, target_);
         if (!opened) co_return opened.error();
         unit.opened = std::move(*opened);
     } else if (!unit.backoff) {
@@ -142,6 +146,17 @@ Task<Result<>> Follower::attempt(Unit& unit) {
     }
     auto open = std::move(*unit.opened);
     unit.opened.reset();
+    if (auto clear = in_the_clear(open.header.empty() ? open.first : open.header); !clear) co_return clear.error();
+    if (unit.passed > 0 && (open.content != unit.content || open.header.view().size() != unit.header.view().size())) {
+        unit.hopeless = true;
+        co_return Error{Errc::bad_input, "another try brought another form of media"};
+    }
+    unit.content = open.content;
+    unit.header = open.header;
+    co_return co_await receive_all(unit, std::move(open));
+}
+
+Task<Result<>> Lane::receive_all(Unit& unit, OpenSegment open) {
     Prefix prefix;
     prefix.due = unit.passed;
     if (prefix.due > 0) prefix.digest = unit.passed_hash->digest();
@@ -153,7 +168,7 @@ Task<Result<>> Follower::attempt(Unit& unit) {
             const bool rung = co_await room_.wait();
             if (!rung) co_return Error{Errc::cancelled, "stopped"};
         }
-        piece = co_await loader_.next(open);
+        piece = co_await p_.loader.next(open);
         if (!piece) co_return within("segment", piece.error());
         if (piece->empty()) break;
     }
@@ -165,7 +180,7 @@ Task<Result<>> Follower::attempt(Unit& unit) {
 }
 
 /// What an earlier try already handed on is compared, not handed on twice.
-Result<> Follower::receive(Unit& unit, Bytes piece, Prefix& prefix) {
+Result<> Lane::receive(Unit& unit, Bytes piece, Prefix& prefix) {
     if (unit.dropped) return Error{Errc::cancelled, "given up"};
     if (prefix.seen < prefix.due) {
         const auto count = std::min<std::uint64_t>(prefix.due - prefix.seen, piece.size());
@@ -185,7 +200,7 @@ Result<> Follower::receive(Unit& unit, Bytes piece, Prefix& prefix) {
 }
 
 /// Signed addresses of a finished playlist expire too: fetch it again for new ones.
-Task<void> Follower::refresh_expired() {
+Task<void> Lane::refresh_expired() {
     co_await errors_not_throws();
     if (refreshing_ || (refreshed_ && clock_.now() - *refreshed_ < 10s)) co_return;
     refreshing_ = true;

@@ -1,0 +1,204 @@
+#include <algorithm>
+
+#include "base/log.h"
+#include "sources/hls/cutters.h"
+#include "sources/hls/lane.h"
+
+namespace weir::hls {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience_for_main = 20s;
+constexpr Micros sane = 30s;  ///< further off than this a lane's clock is another one
+
+/// Rounding of EXTINF and of timestamps: what ends so little after the place ends there.
+Micros tolerance(const Unit& unit) {
+    return std::min<Micros>(unit.segment.duration / 10, 100ms);
+}
+
+}  // namespace
+
+/// Discontinuity sequences count from playlist to playlist; servers that do not write them are counted for.
+TimeLine Lane::line_of(const Unit& unit) const {
+    const auto signed_breaks = static_cast<std::int64_t>(unit.segment.discontinuity_sequence) + shift_;
+    const auto said = static_cast<std::uint64_t>(std::max<std::int64_t>(0, signed_breaks));
+    if (unit.restart) return {line_.era + 1, said};
+    if (!in_line_) return {0, said};
+    if (unit.trial) return {line_.era, said};
+    return {line_.era, std::max(line_.breaks + (unit.segment.discontinuity ? 1 : 0), said)};
+}
+
+void Lane::enter_line(Unit& unit) {
+    if (std::exchange(unit.entered, true)) return;
+    const auto next = line_of(unit);
+    if (unit.restart) {
+        break_why_ = "origin restart";
+        shift_ = 0;
+    } else if (break_why_.empty() && (unit.segment.discontinuity || (in_line_ && next != line_)) && !unit.trial) {
+        break_why_ = "ext-x-discontinuity";
+    }
+    if (!in_line_ || next != line_) reanchor_ = true;
+    line_ = next;
+    in_line_ = true;
+}
+
+/// Another container or another rendition is another epoch; the clock goes on.
+Result<> Lane::choose_cutter(Unit& unit) {
+    if (cutter_ && cutter_content_ == unit.content && cutter_rendition_ != unit.rendition) cutter_->new_epoch();
+    if (!cutter_ || cutter_content_ != unit.content) {
+        const auto epoch = cutter_ && cutter_->init() ? cutter_->init()->epoch + 1 : 1;
+        const auto offset = cutter_ ? cutter_->offset() : std::nullopt;
+        if (cutter_) overlap_ = cutter_->last_dts();  // the new one does not know what time must not fall below
+        cutter_ = make_cutter(unit.content, number_, epoch);
+        cutter_content_ = unit.content;
+        cutter_->rebase(position_);
+        if (offset && !unit.own_clock)
+            cutter_->set_offset(*offset);
+        else
+            anchored_ = false;
+    }
+    cutter_rendition_ = unit.rendition;
+    if (unit.content == Content::fmp4 && !unit.header.empty()) return cutter_->set_header(unit.header);
+    return {};
+}
+
+/// The line's clock, where another lane has found it; else it begins where this lane stands.
+void Lane::anchor(const Unit& unit) {
+    const auto known = p_.times.offset(line_);
+    anchored_ = known && !unit.own_clock;
+    if (anchored_)
+        cutter_->set_offset(*known);
+    else
+        cutter_->rebase(p_.times.begin(line_, position_));
+}
+
+void Lane::tell_offset(const Unit& unit) {
+    if (anchored_ || unit.own_clock) return;
+    const auto offset = cutter_->offset();
+    if (!offset) return;
+    anchored_ = true;
+    p_.times.set(line_, *offset);
+    for (auto* lane : p_.lanes)
+        if (lane != this) lane->wake();
+}
+
+/// Whether the unit at the head is begun, left out (its media was handed on already), or waits for its timestamps.
+Lane::Place Lane::place(Unit& unit, std::vector<Item>& items) {
+    if (unit.begun) return Place::take;
+    const auto line = line_of(unit);
+    const bool same_line = in_line_ && line == line_;
+    if (!unit.trial && (same_line || p_.lanes.size() == 1)) return Place::take;
+    if (unit.pieces.empty()) {
+        if (unit.state != Unit::State::done && unit.state != Unit::State::failed) return Place::wait;
+        if (unit.trial && (unit.margin || !last_number_)) {
+            if (!untried_ || untried_->gen != unit.gen || untried_->last + 1 != unit.segment.sequence)
+                untried_ = Missed{unit.gen, unit.segment.sequence, 0, {}, {}};
+            untried_->last = unit.segment.sequence;
+            untried_->why = unit.error ? short_reason(*unit.error) : "left the window";
+            return Place::leave_out;
+        }
+        if (unit.trial) settle(unit, std::nullopt, items);
+        return Place::take;
+    }
+    const auto offset = same_line && cutter_ && cutter_->offset() ? cutter_->offset() : p_.times.offset(line);
+    if (offset) return place_by_time(unit, *offset, items);
+    if (unit.trial && p_.times.passed(line)) return Place::leave_out;
+    if (wait_for_main(unit, line)) return Place::wait;
+    if (unit.trial) settle(unit, std::nullopt, items);
+    return Place::take;
+}
+
+Lane::Place Lane::place_by_time(Unit& unit, Micros offset, std::vector<Item>& items) {
+    const auto raw = first_time(unit.content, unit.header, unit.pieces);
+    if (!raw && unit.state == Unit::State::fetching && !must_wait(unit)) return Place::wait;
+    if (!raw) {
+        if (unit.trial) settle(unit, std::nullopt, items);
+        return Place::take;
+    }
+    const auto start = unwrapped(*raw + offset, position_, unit.content);
+    const auto off = std::chrono::abs(start - position_);
+    if (!unit.trial) {
+        unit.own_clock = off > sane + guessed_;
+        return Place::take;
+    }
+    if (off > span_ + sane) {
+        if (unit.margin) return Place::leave_out;
+        unit.own_clock = true;
+        settle(unit, std::nullopt, items);
+        return Place::take;
+    }
+    if (start + unit.segment.duration <= position_ + tolerance(unit)) return Place::leave_out;
+    settle(unit, start, items);
+    return Place::take;
+}
+
+bool Lane::wait_for_main(Unit& unit, TimeLine line) {
+    if (number_ == 0 || !p_.main_running) return false;
+    if (!unit.wait_until) {
+        unit.wait_until = clock_.now() + patience_for_main;
+        tasks_.spawn(wake_at(*unit.wait_until), "hls clock");
+    }
+    if (in_line_) p_.times.arrive(line, position_);
+    return clock_.now() < *unit.wait_until;
+}
+
+/// The first unit of another rendition is found. Its number goes on, or a new generation begins; what lies between is
+/// listed.
+void Lane::settle(Unit& unit, std::optional<Micros> start, std::vector<Item>& items) {
+    placing_ = false;
+    for (auto& entry : queue_)
+        if (entry.unit) entry.unit->trial = false;
+    const auto hole = start ? *start - position_ : Micros{0};
+    const bool gap = hole > std::max<Micros>(unit.segment.duration / 2, 100ms);
+    const bool in_order = !last_number_ || (unit.gen == last_gen_ && unit.segment.sequence > *last_number_ &&
+                                            (gap || unit.segment.sequence == *last_number_ + 1));
+    if (!in_order && unit.gen == last_gen_) {
+        const auto old = unit.gen, gen = window_.new_generation();
+        for (auto& entry : queue_)
+            if (entry.unit && entry.unit->rendition == unit.rendition && entry.unit->gen == old) entry.unit->gen = gen;
+    }
+    if (gap) list_hole(unit, hole, items);
+    untried_.reset();
+    if (last_number_ && start && cutter_ && cutter_->last_dts() && *start + 100ms < *cutter_->last_dts())
+        overlap_ = *cutter_->last_dts();
+}
+
+/// Units between what was handed on and the first one of this rendition: it no longer had them, or they failed.
+void Lane::list_hole(const Unit& unit, Micros hole, std::vector<Item>& items) {
+    if (unit.segment.sequence == 0 || (!last_number_ && !untried_)) return;
+    Missed missed;
+    missed.gen = unit.gen;
+    missed.last = unit.segment.sequence - 1;
+    const auto each = std::max<Micros>(unit.segment.duration, 1ms);
+    const auto count = std::min<std::uint64_t>(static_cast<std::uint64_t>((hole + each / 2) / each), missed.last + 1);
+    missed.first = missed.last + 1 - std::max<std::uint64_t>(count, 1);
+    if (!last_number_) missed.first = std::max(missed.first, untried_->first);
+    if (last_number_ && unit.gen == last_gen_) missed.first = *last_number_ + 1;
+    missed.duration = hole;
+    missed.why = untried_ ? untried_->why : "not in the other rendition's window";
+    if (missed.first <= missed.last) lose(missed, items);
+}
+
+void Lane::leave_out(Unit& unit) {
+    WEIR_LOG(debug, "unit left out: its media was handed on already", {"lane", number_},
+             {"unit", unit.segment.sequence});
+    unit.dropped = true;
+    drop_held(unit);
+    pop();
+}
+
+/// Media that another rendition brought already keeps its own time only; stream time begins where it is new.
+void Lane::strip_overlap(std::vector<Item>& items, std::size_t from) {
+    const auto offset = cutter_->offset();
+    for (; overlap_ && offset && from < items.size(); ++from) {
+        auto* chunk = std::get_if<Chunk>(&items[from]);
+        if (!chunk || !chunk->raw_dts) continue;
+        if (*chunk->raw_dts + *offset < *overlap_)
+            chunk->dts.reset();
+        else
+            overlap_.reset();
+    }
+}
+
+}  // namespace weir::hls
