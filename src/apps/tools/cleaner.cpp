@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 
+#include "apps/tools/apart.h"
 #include "apps/tools/folder_facts.h"
 #include "apps/tools/parts.h"
 #include "apps/tools/proof.h"
@@ -135,10 +136,12 @@ std::string Cleaner::State::not_yet(const Set& set) const {
 
 Task<Result<ReadMedia>> Cleaner::State::read(std::string name) {
     const std::string path = in_folder(name).string();
-    auto probe = co_await tools.media.probe(ex, path);
+    auto probing = tools.media.probe(ex, path);
+    auto probe = co_await apart(ex, std::move(probing));
     if (!probe) co_return probe.error();
     if (!is_part_media(*probe)) co_return Error{Errc::unsupported, "has neither sound nor pictures"};
-    auto summary = co_await tools.media.summarise(ex, path);
+    auto reading = tools.media.summarise(ex, path);
+    auto summary = co_await apart(ex, std::move(reading));
     if (!summary) co_return summary.error();
     ReadMedia media;
     media.name = std::move(name);
@@ -312,7 +315,8 @@ Task<void> Cleaner::State::clean_recording(Journals::Recording recording) {
         say(What::kept, in_folder(raws.front().name), std::move(why));
         co_return;
     }
-    auto verdict = co_await tools.verify(ex, lane, path);
+    auto verifying = tools.verify(ex, lane, path);
+    auto verdict = co_await apart(ex, std::move(verifying));
     if (!verdict) {
         say(What::failed, path, fmt::format("cannot be verified: {}", verdict.error().text()));
         co_return;

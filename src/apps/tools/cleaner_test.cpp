@@ -9,6 +9,7 @@
 #include "apps/tools/made_journal.h"
 #include "on_shard.h"
 #include "runtime/clock.h"
+#include "runtime/task_group.h"
 #include "temp_folder.h"
 
 namespace weir::apps {
@@ -359,6 +360,32 @@ TEST(Cleaner, FC2_96_AFolderThatCannotBeReadIsLeftOutAndTheOthersAreNot) {
     fs::permissions(rig.dir / "a", fs::perms::owner_all);
     EXPECT_FALSE(report.complete());
     EXPECT_EQ(rig.names(), (Names{"a/n.ts", "b/n.mp4"})) << story(report);
+}
+
+TEST(Cleaner, ACancellationEndsItBetweenTwoSteps) {
+    Rig rig;
+    for (const std::string folder : {"a/", "b/"}) {
+        rig.put(folder + "n.ts", "va");
+        rig.put(folder + "n.combined.mp4", "va");
+    }
+    CleanReport report;
+    test::on_shard([&](Shard& shard) -> Task<void> {
+        FileLane lane(real_file_system(), {});
+        TaskGroup group(shard.executor());
+        Cleaner cleaner(shard.executor(), shard.clock(), lane, rig.options, rig.tools);
+        struct Job {
+            static Task<void> run(Cleaner& c, TaskGroup& g, CleanReport& into) {
+                std::function<void(const CleanStep&)> stop = [&g](const CleanStep&) { g.ask_stop("interrupted"); };
+                into = co_await c.run(std::move(stop));
+            }
+        };
+        group.spawn(Job::run(cleaner, group, report), "clean");
+        co_await group.join();
+        co_await group.stop("done");
+    });
+    EXPECT_TRUE(report.cancelled);
+    EXPECT_FALSE(report.complete());
+    EXPECT_EQ(rig.names(), (Names{"a/n.mp4", "b/n.combined.mp4", "b/n.ts"})) << story(report);
 }
 
 TEST(Cleaner, AMissingRootIsToldInOneLine) {

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "apps/tools/apart.h"
 #include "apps/tools/folder_facts.h"
 #include "apps/tools/names.h"
 #include "apps/tools/parts.h"
@@ -56,7 +57,8 @@ Task<Result<InputFile>> Joiner::look(Path path) {
     });
     if (!sized) co_return sized.error();
     const std::string name = path.string();
-    auto probe = co_await tools_.probe(ex_, name);
+    auto probing = tools_.probe(ex_, name);
+    auto probe = co_await apart(ex_, std::move(probing));
     if (!probe) co_return probe.error();
     if (!probe->has_media()) co_return Error{Errc::bad_input, "has neither sound nor pictures"};
     input.probe = std::move(*probe);
@@ -156,7 +158,8 @@ Task<Result<media::Summary>> Joiner::write_and_check(const JoinWish& wish, Path 
     plan.content = wish.content;
     plan.on_progress = [this, file](double done) { tell(JoinProgress::Step::writing, file, done); };
     tell(JoinProgress::Step::writing, file, 0);
-    auto written = co_await tools_.write(ex_, std::move(plan));
+    auto writing = tools_.write(ex_, std::move(plan));
+    auto written = co_await apart(ex_, std::move(writing));
     if (!written) co_return written.error();
     for (const auto& note : written->notes) notes.push_back(fmt::format("{}: {}", file.filename().string(), note));
     auto synced = co_await blocking([&]() -> Result<> {
@@ -167,7 +170,8 @@ Task<Result<media::Summary>> Joiner::write_and_check(const JoinWish& wish, Path 
     if (!synced) co_return synced.error();
     tell(JoinProgress::Step::checking, file, 0);
     const auto& reader = wish.content ? tools_.summarise : tools_.summarise_index;
-    auto read = co_await reader(ex_, made_as);
+    auto reading = reader(ex_, made_as);
+    auto read = co_await apart(ex_, std::move(reading));
     if (!read) co_return within("read it back", read.error());
     if (auto same = media::same_content(*written, *read); !same) co_return within("read it back", same.error());
     const bool pictures = std::any_of(read->tracks.begin(), read->tracks.end(),
@@ -192,7 +196,6 @@ Task<Result<MadeFile>> Joiner::make_one(const JoinWish& wish, std::vector<Path> 
     auto file = store::numbered(wanted[which], number);
     const auto part = part_name(file);
     auto summary = co_await write_and_check(wish, part, file, which > 0, notes);
-    co_await uncancellable();
     auto named = co_await blocking([&]() -> Result<> {
         if (!summary) return summary.error();
         for (;;) {

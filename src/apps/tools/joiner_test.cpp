@@ -292,9 +292,19 @@ TEST(Joiner, NoPartsIsAnError) {
     EXPECT_EQ(parts_of(rig, "gone/p").error().code, Errc::not_found);
 }
 
+/// What media's own functions do: from their end on the awaiting coroutine cannot be cancelled.
+Task<Result<media::Probe>> shielding_probe(asio::any_io_executor, std::string) {
+    co_await uncancellable();
+    media::Probe p;
+    p.tracks.resize(1);
+    p.tracks[0].kind = TrackKind::audio;
+    co_return p;
+}
+
 TEST(Joiner, ACancellationLeavesNothing) {
     Rig rig;
     test::write_file(rig.dir / "a.ts", "media");
+    rig.tools.probe = shielding_probe;
     JoinOutcome outcome;
     test::on_shard([&](Shard& shard) -> Task<void> {
         FileLane lane(real_file_system(), {});

@@ -56,7 +56,11 @@ Task<int> join_and_print(apps::Joiner& joiner, apps::Inputs inputs, Path output,
     wish.content = a.check_content;
     auto outcome = co_await joiner.make(std::move(wish));
     print_outcome(outcome, inputs, a.json);
-    if (outcome.failed) co_return complain(outcome.failed->text(), exit_failed);
+    if (outcome.failed) {
+        const bool stopped = outcome.failed->code == Errc::cancelled;
+        co_return complain(stopped ? "interrupted; what was not whole is gone again" : outcome.failed->text(),
+                           exit_failed);
+    }
     co_return exit_ok;
 }
 
