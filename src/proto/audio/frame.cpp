@@ -142,7 +142,7 @@ std::optional<std::size_t> id3_size(Span bytes) noexcept {
 Id3 read_id3(Span tag) {
     Id3 out;
     out.size = id3_size(tag).value_or(0);
-    if (out.size == 0 || out.size > tag.size()) return out;
+    if (out.size == 0 || out.size > tag.size()) return {};
     FieldReader in(tag.first(out.size));
     in.u24();
     const auto version = in.u8();

@@ -41,7 +41,7 @@ struct Id3 {
 inline constexpr std::size_t id3_head_size = 10;
 /// Size by the first ten bytes; none when they are no tag.
 [[nodiscard]] std::optional<std::size_t> id3_size(std::span<const std::byte> bytes) noexcept;
-/// Reads a tag that is there whole. A damaged one has no timestamp.
+/// Reads a tag that is there whole (else size is 0). A damaged one has no timestamp.
 /// source  ID3v2.3 3.1, ID3v2.4 3.1; RFC 8216 3.4
 [[nodiscard]] Id3 read_id3(std::span<const std::byte> tag);
 

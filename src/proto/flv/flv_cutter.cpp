@@ -35,6 +35,7 @@ void Cutter::forget() {
     script_.clear();
     early_.clear();
     early_first_.reset();
+    some_media_ = false;
     chunk_.clear();
     rap_ = timed_ = false;
     chunk_dts_.reset();
@@ -140,6 +141,7 @@ void Cutter::take_sequence_header(const Tag& tag, std::vector<Item>& out) {
 
 void Cutter::take_media(const Tag& tag, std::vector<Item>& out) {
     flush_script(out);
+    some_media_ = some_media_ || tag.body.role == Role::media;
     if (early_mode_) return keep_early(tag, out);
     place(tag, out);
 }
@@ -250,7 +252,7 @@ void Cutter::publish_now(std::vector<Item>& out) {
 
 Result<> Cutter::end_unit(std::vector<Item>& out) {
     if (!bytes_.empty()) return Error{Errc::bad_input, "the FLV stream ends inside a tag"};
-    if (video_.known() || sound_.known()) {
+    if (some_media_) {
         flush_script(out);
         release_early(out);
         flush(out);
@@ -260,7 +262,7 @@ Result<> Cutter::end_unit(std::vector<Item>& out) {
 }
 
 void Cutter::abandon_unit(std::vector<Item>& out) {
-    if (video_.known() || sound_.known()) {
+    if (some_media_) {
         release_early(out);
         flush(out);
     }

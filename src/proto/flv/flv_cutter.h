@@ -89,6 +89,7 @@ private:
     bool unpublished_ = true, early_mode_ = true;
     Raw early_;  ///< whole tags that wait for the first Init
     std::optional<std::uint32_t> early_first_;
+    bool some_media_ = false;  ///< came in this unit
 
     Raw chunk_;
     bool rap_ = false;
