@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t look_at = 1024;
 constexpr std::size_t most_for_mp4 = 4u << 20;
 constexpr int short_tries = 3;
+constexpr Millis patience_first_bytes{30'000};
 
 struct Magic {
     std::size_t at;
@@ -169,6 +170,7 @@ bool mp4_is_open(std::span<const std::byte> first) noexcept {
 }
 
 Task<Result<Detected>> open_and_look(HttpClient& http, HttpRequest request) {
+    co_await errors_not_throws();
     request.max_body = std::numeric_limits<std::uint64_t>::max() / 2;
     auto opened = co_await http.open(request);
     if (!opened) co_return opened.error();
@@ -210,7 +212,10 @@ Task<Result<Detected>> detect(Clock& clock, HttpClient& http, CookieJar* cookies
         request.guard = &guard;
         request.cookies = cookies;
         request.stall_timeout = settings.stall;
-        auto found = co_await open_and_look(http, std::move(request));
+        bool late = false;
+        auto found = co_await with_deadline(clock, clock.now() + patience_first_bytes,
+                                            open_and_look(http, std::move(request)), &late);
+        if (late && !found) found = Error{Errc::timed_out, "the answer trickles"};
         if (found) {
             const auto form = found->sniffed.form;
             if (form != Form::page && form != Form::nothing && form != Form::unknown) co_return found;

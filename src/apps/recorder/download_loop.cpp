@@ -27,8 +27,9 @@ Task<void> remove_file(FileLane& lane, Path path) {
 
 }  // namespace
 
-DownloadLoop::DownloadLoop(Shard& shard, HttpClient& http, FileLane& lane, DownloadOptions each, bool concat)
-    : shard_(shard), http_(http), lane_(lane), each_(std::move(each)), concat_(concat), stopped_(shard.executor()) {
+DownloadLoop::DownloadLoop(Shard& shard, HttpClient& http, FileLane& lane, DownloadOptions each, LoopSettings settings)
+    : shard_(shard), http_(http), lane_(lane), each_(std::move(each)), settings_(settings), stopped_(shard.executor()) {
+    if (!settings_.loop) return;
     each_.memory = memory_;
     each_.source.wait_for_start = for_ever;
 }
@@ -48,7 +49,8 @@ Task<Result<>> DownloadLoop::run(std::function<void(const DownloadResult&)> tell
         auto result = co_await current_->run();
         if (!result) {
             if (stop_.asked() && any_) break;
-            if (stop_.asked() || (!any_ && is_final(result.error()))) co_return result.error();
+            const bool over = stop_.asked() || !settings_.loop || (!any_ && is_final(result.error()));
+            if (over) co_return result.error();
             const bool go_on = co_await failed(result.error());
             if (!go_on) break;
             continue;
@@ -56,9 +58,10 @@ Task<Result<>> DownloadLoop::run(std::function<void(const DownloadResult&)> tell
         any_ = true;
         ended_cleanly_ = result->end.reason == EndReason::endlist;
         backoff_.reset();
-        if (concat_) co_await combine(*result);
+        if (settings_.concat) co_await combine(*result);
         last_end_ = shard_.clock().now();
         tell(*result);
+        if (!settings_.loop) break;
         if (memory_->nothing_more) {
             WEIR_LOG(info, "it was a file, not a live: nothing follows it");
             break;

@@ -8,6 +8,11 @@
 
 namespace weir::apps {
 
+struct LoopSettings {
+    bool loop = false;    ///< else one recording and no more
+    bool concat = false;  ///< see below
+};
+
 /// One live after another: after each the next one is waited for and recorded into a file of its own, until it is stopped. A file
 /// over HTTP is the last.
 /// concat   recordings that follow each other within five minutes are parts of one live: they are joined into NAME.combined.EXT
@@ -16,7 +21,7 @@ namespace weir::apps {
 /// threads  one shard
 class DownloadLoop {
 public:
-    DownloadLoop(Shard& shard, HttpClient& http, FileLane& lane, DownloadOptions each, bool concat);
+    DownloadLoop(Shard& shard, HttpClient& http, FileLane& lane, DownloadOptions each, LoopSettings settings);
 
     /// `tell` is called with each recording as it is finished.
     Task<Result<>> run(std::function<void(const DownloadResult&)> tell);
@@ -32,7 +37,7 @@ private:
     HttpClient& http_;
     FileLane& lane_;
     DownloadOptions each_;
-    bool concat_;
+    LoopSettings settings_;
     std::shared_ptr<LiveMemory> memory_ = std::make_shared<LiveMemory>();
     std::unique_ptr<Download> current_;
     Stop stop_;

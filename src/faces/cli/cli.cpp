@@ -34,13 +34,32 @@ void configure_log(const Global& global) {
     log::configure(settings);
 }
 
+void add_download_forms(CLI::App* c, DownloadArguments& a) {
+    c->add_flag("--loop", a.loop, "after the end wait for the next live and record it into a new file, until Ctrl-C");
+    c->add_flag("--concat", a.concat,
+                "with --loop: the parts of a live that was interrupted are joined into NAME.combined.mp4 as well");
+    c->add_flag("--remux,!--no-remux", a.remux,
+                "--no-remux: the final file is the raw stream as it came, with the ending of its container");
+    c->add_option("--remux-format", a.remux_format, "mp4 (the default), mkv, ts, flv, m4a, mka, mov");
+    c->add_flag("-x,--extract-audio", a.extract_audio, "the sound alone as well, in an .m4a beside the file");
+    c->add_option("--audio", a.audio, "of sound that comes apart: default, all, none, a name or a language")
+        ->capture_default_str();
+    c->add_option("--label", a.labels, "KEY=VALUE, for {{ .Labels.KEY }} in a name; may be repeated")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
 void add_download(CLI::App& app, DownloadArguments& a) {
-    auto* c =
-        app.add_subcommand("download", "record a live stream or a finished one into an MP4 that nothing can spoil");
-    c->add_option("url", a.url, "an HLS playlist: https://host/path/live.m3u8")->required();
+    auto* c = app.add_subcommand("download",
+                                 "record a live stream, or fetch a finished one, into a file that nothing can spoil");
+    c->add_option("url", a.url,
+                  "an HLS playlist, an MPEG-TS, FLV or MP4 stream, or a media file, over http or https; which of them "
+                  "it is shows in its first bytes")
+        ->required();
     c->add_option("-o,--format", a.output,
-                  "the file to write, ending in .mp4; never overwritten: a taken name gets a number. Default: date, "
-                  "time and the stream's name");
+                  "the file to write: its ending decides the container (.mp4 .mkv .ts .flv .m4a .mov); or a template: "
+                  "'{{ .Date }} {{ .Title }}.{{ .Ext }}' with ChannelID, ChannelName, Title, Date, Time, Ext, Labels; "
+                  "never overwritten: a taken name gets a number. Default: date, time and the stream's name");
     c->add_option("--quality", a.quality, "best, worst, 720p (or the next lower), 1500k, or a rendition's name")
         ->capture_default_str();
     c->add_flag("--from-start", a.from_start, "begin with the oldest segment the playlist still lists");
@@ -54,11 +73,17 @@ void add_download(CLI::App& app, DownloadArguments& a) {
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     c->add_option("--cookies-file", a.cookies_file, "cookies in Netscape format");
-    c->add_flag("--json", a.json, "one summary object on standard output");
+    c->add_flag("--json", a.json, "one summary object a recording, a line each, on standard output");
     c->add_flag("--strict", a.strict, "exit with 3 when losses are listed");
+    add_download_forms(c, a);
     c->footer(std::string("\nExamples:\n"
                           "  weir download https://host/live.m3u8\n"
                           "  weir download --from-start --quality 720p -o talk.mp4 https://host/master.m3u8\n"
+                          "  weir download --loop --concat -x --label team=red -o "
+                          "'{{ .Labels.team }}/{{ .Date }} {{ .Title }}.{{ .Ext }}' https://host/live.m3u8\n"
+                          "  weir download --remux-format mkv https://host/live.flv\n"
+                          "  weir download --no-remux https://host/stream.ts\n"
+                          "  weir download https://host/film.mkv      (goes on where it was cut off)\n"
                           "  weir download --wait 2h --duration 90m --header 'Referer: https://host/' -o show.mp4 "
                           "https://host/live.m3u8\n\n"
                           "Ctrl-C ends the recording and finishes the file; a second one leaves at once (the next "

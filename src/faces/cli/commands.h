@@ -7,9 +7,11 @@ namespace weir::faces {
 
 /// What the command line said, as text; each command checks its own values and says what is wrong with which.
 struct DownloadArguments {
-    std::string url, output, quality = "best", duration, wait, idle_timeout, cookies_file;
-    std::vector<std::string> headers;
-    bool from_start = false, keep_raw = false, json = false, strict = false;
+    std::string url, output, quality = "best", audio = "default", duration, wait, idle_timeout, cookies_file,
+                             remux_format;
+    std::vector<std::string> headers, labels;
+    bool from_start = false, keep_raw = false, json = false, strict = false, loop = false, remux = true,
+         extract_audio = false, concat = false;
 };
 int run_download(const DownloadArguments& arguments);
 

@@ -2,14 +2,18 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
+#include <cstdio>
 #include <filesystem>
 
-#include "apps/recorder/download.h"
+#include "apps/recorder/download_loop.h"
+#include "apps/tools/names.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "faces/cli/commands.h"
 #include "faces/cli/exit_codes.h"
 #include "faces/cli/session.h"
 #include "io/resolver.h"
+#include "media/tool.h"
 #include "store/names.h"
 
 namespace weir::faces {
@@ -25,17 +29,53 @@ Result<std::pair<std::string, std::string>> parse_header(const std::string& text
     return std::pair(text.substr(0, colon), std::move(value));
 }
 
-Result<Path> parse_target(const std::string& output, const Url& url) {
-    if (output.empty()) return Path(apps::default_name(url, std::chrono::system_clock::now()));
-    Path target(output);
-    if (target.extension() != ".mp4")
+/// What the finished file is to end in, when the user said so: "--remux-format mkv" or the ending of -o.
+Result<std::string> wished_ending(const DownloadArguments& a, bool is_template) {
+    std::string ending;
+    if (!a.remux_format.empty()) {
+        auto format = apps::format_named(a.remux_format);
+        if (!format) return within("--remux-format", format.error());
+        const auto word = ascii_lowered(a.remux_format);
+        const auto said = media::format_for("x." + word);
+        ending = said ? "." + word : std::string(media::ending_of(*format));
+    }
+    if (a.output.empty() || is_template) return ending;
+    const Path target(a.output);
+    auto format = media::format_for(target.filename().string());
+    if (!format) return within(fmt::format("-o {}", a.output), format.error());
+    auto own = target.extension().string();
+    if (!ending.empty() && ascii_lowered(own) != ending)
         return Error{Errc::bad_input,
-                     fmt::format("-o {}: a recording is finished as MP4; give a name that ends in .mp4", output)};
-    if (target.filename().native().size() > store::max_name_bytes - store::room_for_endings)
+                     fmt::format("-o ends in {} and --remux-format asks for {}: give one of them", own, ending)};
+    return own;
+}
+
+Result<Path> checked(const Path& target) {
+    const auto size = target.filename().native().size();
+    if (size > store::max_name_bytes - store::room_for_endings)
         return Error{Errc::bad_input,
-                     fmt::format("-o: the file name has {} bytes; at most {} leave room for weir's endings",
-                                 target.filename().native().size(), store::max_name_bytes - store::room_for_endings)};
-    return target;
+                     fmt::format("-o: the file name has {} bytes; at most {} leave room for weir's endings", size,
+                                 store::max_name_bytes - store::room_for_endings)};
+    return std::filesystem::absolute(target).lexically_normal();
+}
+
+/// Where the recording goes, and how the names of later ones (--loop) are made.
+Result<> set_names(const DownloadArguments& a, apps::DownloadOptions& o) {
+    const bool is_template = a.output.find("{{") != std::string::npos;
+    auto ending = wished_ending(a, is_template);
+    if (!ending) return ending.error();
+    o.any_ending = ending->empty();
+    if (a.output.empty()) {
+        o.name = [url = o.source.url](std::string_view e) -> Result<Path> {
+            Path name = apps::default_name(url, std::chrono::system_clock::now());
+            name.replace_extension(Path(e));
+            return std::filesystem::absolute(name).lexically_normal();
+        };
+    }
+    auto target = o.name ? o.name(ending->empty() ? ".mp4" : *ending) : checked(a.output);
+    if (!target) return target.error();
+    o.target = std::move(*target);
+    return {};
 }
 
 Result<Millis> parse_option(const char* name, const std::string& text) {
@@ -51,11 +91,12 @@ Result<apps::DownloadOptions> options_from(const DownloadArguments& a) {
     if (url->scheme != "http" && url->scheme != "https")
         return Error{Errc::bad_input,
                      fmt::format("'{}://' cannot be downloaded: give an http:// or https:// URL", url->scheme)};
-    auto target = parse_target(a.output, *url);
-    if (!target) return target.error();
-    o.target = std::filesystem::absolute(*target).lexically_normal();
     o.source.url = std::move(*url);
+    if (auto named = set_names(a, o); !named) return named.error();
     o.source.quality = a.quality;
+    o.source.audio = a.audio;
+    o.remux = a.remux;
+    o.extract_audio = a.extract_audio;
     o.source.from_start = a.from_start;
     o.keep_raw = a.keep_raw;
     o.cookies_file = a.cookies_file;
@@ -91,6 +132,7 @@ std::string progress_text(const apps::DownloadProgress& p) {
     if (p.state == State::finishing)
         return fmt::format("finishing  {}  {}", duration_text(p.duration), size_text(p.bytes));
     auto text = fmt::format("recording  {}  {}", duration_text(p.duration), size_text(p.bytes));
+    if (p.length && *p.length > 0) text += fmt::format(" of {}", size_text(*p.length));
     if (p.behind > 1) text += fmt::format("  {} segments behind", p.behind);
     if (p.missing > 0) text += fmt::format("  {} segments lost", p.missing);
     if (p.waiting_for_space) text += "  DISK FULL, waiting for space";
@@ -98,7 +140,7 @@ std::string progress_text(const apps::DownloadProgress& p) {
 }
 
 /// On a terminal one line that is redrawn, else a plain line each half minute.
-Task<void> show_progress(const apps::Download& download, Clock& clock, const Stop& stopping) {
+Task<void> show_progress(const apps::DownloadLoop& download, Clock& clock, const Stop& stopping) {
     co_await errors_not_throws();
     const bool terminal = ::isatty(STDERR_FILENO) == 1;
     const auto pace = terminal ? Millis(500) : Millis(30'000);
@@ -117,21 +159,47 @@ double seconds(Micros d) {
     return static_cast<double>(d.count()) / 1e6;
 }
 
-void print_result(const apps::DownloadResult& r, bool json) {
-    if (json) {
-        const auto quoted = [](const std::string& text) { return boost::json::serialize(boost::json::string(text)); };
-        fmt::print(R"({{"file":{},"duration_s":{:.6f},"bytes":{},"segments":{{"asked":{},"got":{},"missing":{}}},)"
-                   R"("journal":{},"end":{},"why":{},"resumed":{}}})"
-                   "\n",
-                   quoted(r.file.string()), seconds(r.duration), r.bytes, r.asked, r.got, r.missing,
-                   quoted(r.journal.string()), quoted(std::string(name_of(r.end.reason))), quoted(r.end.why),
-                   r.resumed);
-        return;
-    }
-    fmt::print("{}\n  {}, {}, {} of {} segments\n", r.file.string(), duration_text(r.duration), size_text(r.bytes),
-               r.got, r.asked);
-    if (r.missing > 0) fmt::print("  {} segments are missing; see: weir verify '{}'\n", r.missing, r.file.string());
+void print_json(const apps::DownloadResult& r) {
+    const auto quoted = [](const std::string& text) { return boost::json::serialize(boost::json::string(text)); };
+    std::string more;
+    if (!r.audio.empty()) more += fmt::format(R"(,"audio":{})", quoted(r.audio.string()));
+    if (!r.combined.empty()) more += fmt::format(R"(,"combined":{})", quoted(r.combined.string()));
+    fmt::print(R"({{"file":{},"duration_s":{:.6f},"bytes":{},"segments":{{"asked":{},"got":{},"missing":{}}},)"
+               R"("journal":{},"end":{},"why":{},"resumed":{}{}}})"
+               "\n",
+               quoted(r.file.string()), seconds(r.duration), r.bytes, r.asked, r.got, r.missing,
+               quoted(r.journal.string()), quoted(std::string(name_of(r.end.reason))), quoted(r.end.why), r.resumed,
+               more);
+    std::fflush(stdout);
 }
+
+void print_text(const apps::DownloadResult& r) {
+    const auto units = r.asked > 0 ? fmt::format(", {} of {} segments", r.got, r.asked) : std::string();
+    fmt::print("{}\n  {}, {}{}\n", r.file.string(), duration_text(r.duration), size_text(r.bytes), units);
+    if (r.missing > 0) fmt::print("  {} segments are missing; see: weir verify '{}'\n", r.missing, r.file.string());
+    if (!r.audio.empty()) fmt::print("  {}\n", r.audio.string());
+    if (!r.combined.empty()) fmt::print("  {}\n", r.combined.string());
+    std::fflush(stdout);
+}
+
+struct Command {
+    const DownloadArguments& a;
+    bool losses = false;
+
+    void tell(const apps::DownloadResult& r) {
+        log::set_status_line("");
+        a.json ? print_json(r) : print_text(r);
+        losses = losses || r.missing > 0;
+    }
+    Task<int> run(Shard& shard, apps::DownloadLoop& download) {
+        TaskGroup progress(shard.executor());
+        progress.spawn(show_progress(download, shard.clock(), progress.stopping()), "progress");
+        auto result = co_await download.run([this](const apps::DownloadResult& r) { tell(r); });
+        co_await progress.stop("done");
+        if (!result) co_return complain(result.error().text(), exit_failed);
+        co_return a.strict&& losses ? exit_losses : exit_ok;
+    }
+};
 
 }  // namespace
 
@@ -142,21 +210,11 @@ int run_download(const DownloadArguments& arguments) {
     Shards shards(1);
     FileLane lane(real_file_system(), {});
     auto http = HttpClient::create(shards.at(0), Resolver::create(), {});
-    apps::Download download(shards.at(0), *http, lane, std::move(*options));
-
-    struct Command {
-        static Task<int> run(Shard& shard, apps::Download& download, bool json, bool strict) {
-            TaskGroup progress(shard.executor());
-            progress.spawn(show_progress(download, shard.clock(), progress.stopping()), "progress");
-            auto result = co_await download.run();
-            co_await progress.stop("done");
-            if (!result) co_return complain(result.error().text(), exit_failed);
-            print_result(*result, json);
-            co_return strict && result->missing > 0 ? exit_losses : exit_ok;
-        }
-    };
+    apps::DownloadLoop download(shards.at(0), *http, lane, std::move(*options),
+                                apps::LoopSettings{arguments.loop, arguments.concat});
+    Command command{arguments};
     return run_session(
-        shards, [&] { return Command::run(shards.at(0), download, arguments.json, arguments.strict); },
+        shards, [&] { return command.run(shards.at(0), download); },
         [&](std::string reason) { download.ask_stop(std::move(reason)); });
 }
 

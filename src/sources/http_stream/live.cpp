@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "proto/flv/flv_cutter.h"
+#include "proto/mp4/fragment_cutter.h"
 #include "proto/ts/cutter.h"
 #include "runtime/deadline.h"
 #include "runtime/task_group.h"
@@ -14,13 +16,24 @@ namespace {
 constexpr int refusals_that_end = 3;
 constexpr std::size_t beginning_bytes = 64u << 10;
 
+template <class Cutter, class Settings>
+std::unique_ptr<UnitCutter> cutter_from(std::uint32_t first_epoch) {
+    Settings settings;
+    settings.first_epoch = first_epoch;
+    return std::make_unique<Cutter>(settings);
+}
+
 std::unique_ptr<UnitCutter> make_cutter(Form form, std::uint32_t first_epoch) {
-    if (form == Form::ts) {
-        ts::CutterSettings settings;
-        settings.first_epoch = first_epoch;
-        return std::make_unique<ts::Cutter>(settings);
+    switch (form) {
+        case Form::ts:
+            return cutter_from<ts::Cutter, ts::CutterSettings>(first_epoch);
+        case Form::flv:
+            return cutter_from<flv::Cutter, flv::CutterSettings>(first_epoch);
+        case Form::fmp4:
+            return cutter_from<mp4::FragmentCutter, mp4::CutterSettings>(first_epoch);
+        default:
+            return std::make_unique<OpaqueCutter>(first_epoch);
     }
-    return std::make_unique<OpaqueCutter>(first_epoch);
 }
 
 /// Is this connection the same body once more? Its bytes are held as long as they repeat the first connection's beginning.
