@@ -123,6 +123,12 @@ struct Rig {
     Verdict verify(std::string name = "N.weir.jsonl") { return verify_blocking(real_file_system(), dir / name); }
     [[nodiscard]] Path raw_path(std::uint32_t f) const { return dir / fmt::format("N.{}{}", f, ending_of(container)); }
     std::string raw(std::uint32_t f) const { return weir::test::read_file(raw_path(f)); }
+    /// As a kill in the middle of a write leaves it.
+    void cut_raw(std::uint32_t f, std::uint64_t size) {
+        auto file = fs.open(raw_path(f), true);
+        ASSERT_TRUE(file);
+        ASSERT_TRUE((*file)->truncate(size));
+    }
     /// What the journal says is there, in order, is byte for byte what was handed out. Returns the whole units of a lane.
     std::vector<std::uint64_t> check_bytes(std::uint16_t lane = 0) {
         std::vector<std::uint64_t> units;

@@ -14,10 +14,10 @@ namespace weir::store {
 ///               may be zeros
 /// fmp4          moof and mdat together, with what stands before them (a torn moof makes libav refuse the whole file)
 /// flv           tags with the length that follows them
-/// packed_audio  ADTS frames and ID3 tags; other audio has no such pieces, and none stays
+/// packed_audio  frames of AAC, MPEG audio, AC-3 and ID3 tags
 /// opaque, text  all
 ///
-/// Reads heads only, but every byte of TS. Blocks. Errors: io.
+/// Zeros or garbage end it where they stand for a head; inside a body nothing tells them. Blocks. Errors: io.
 Result<std::uint64_t> whole_tail(File& file, Container container, std::uint64_t off, std::uint64_t end);
 
 }  // namespace weir::store

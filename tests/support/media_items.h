@@ -40,6 +40,17 @@ inline std::string mp4_box(std::string_view type, std::string_view body) {
     return be_bytes(8 + body.size(), 4) + std::string(type) + std::string(body);
 }
 
+/// A moof that says where in time one sample stands.
+inline std::string moof_bytes(std::uint64_t seed) {
+    const auto full = [](std::uint64_t version_and_flags, const std::string& body) {
+        return be_bytes(version_and_flags, 4) + body;
+    };
+    return mp4_box("moof", mp4_box("mfhd", full(0, be_bytes(seed, 4))) +
+                               mp4_box("traf", mp4_box("tfhd", full(0x020000, be_bytes(1, 4))) +
+                                                   mp4_box("tfdt", full(1u << 24, be_bytes(seed, 8))) +
+                                                   mp4_box("trun", full(0, be_bytes(1, 4)))));
+}
+
 /// One piece of a container, of about 3 KB: what a kill leaves whole or not at all. Its outer form is right, its content
 /// names it.
 inline std::string piece_bytes(Container container, std::uint64_t seed) {
@@ -48,8 +59,7 @@ inline std::string piece_bytes(Container container, std::uint64_t seed) {
         case Container::ts:
             return ts_bytes(seed, 16);
         case Container::fmp4:
-            return (seed % 3 ? std::string() : mp4_box("styp", "msdh")) + mp4_box("moof", body.substr(0, 200)) +
-                   mp4_box("mdat", body);
+            return (seed % 3 ? std::string() : mp4_box("styp", "msdh")) + moof_bytes(seed) + mp4_box("mdat", body);
         case Container::flv:
             return "\x09" + be_bytes(body.size(), 3) + be_bytes(0, 7) + body + be_bytes(11 + body.size(), 4);
         case Container::packed_audio: {
