@@ -14,7 +14,7 @@ import pytest
 from judge import media as known_media
 from judge import namespaces
 from judge.units import read_units
-from judge.weir import FAILED, WHOLE, WRONG_USE, Limits, Weir, binary, run, wait_until
+from judge.weir import FAILED, WHOLE, WRONG_USE, Limits, Weir, binary, run, seeded, wait_until
 
 FRAME = 1 / known_media.RATE
 DAY = 86400
@@ -309,6 +309,74 @@ def test_FC2_83_a_part_without_sound_keeps_the_sound_of_the_next_in_place(clips,
     run("concat", "-o", "out.mp4", "part0.ts", "part1.ts", "part2.ts", cwd=work, expect=WHOLE)
     assert numbers(work / "out.mp4") == list(range(3 * 2 * known_media.RATE))
     check_in_sync(work / "out.mp4", 4)
+
+
+# ---------------------------------------------------------------- time that breaks inside a file
+
+def test_FC2_82_a_break_inside_a_file_moves_sound_and_picture_alike(clips, work):
+    """Two pieces of a live, thirty seconds apart, the later first: back and forward jumps that nobody announced."""
+    (work / "jumps.ts").write_bytes(b"".join((clips / f"part{i}.ts").read_bytes() for i in (9, 1, 5)))
+    run("remux", "-x", "jumps.ts", cwd=work, expect=WHOLE)
+    per_part = 2 * known_media.RATE
+    assert numbers(work / "jumps.mp4") == [n for i in (9, 1, 5) for n in range(i * per_part, (i + 1) * per_part)]
+    check_in_sync(work / "jumps.mp4", 6)
+    assert counts(work / "jumps.m4a")["a"] == counts(work / "jumps.mp4")["a"]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_the_33_bit_clock_wraps_without_a_trace(clips, work, ending):
+    wrap = (1 << 33) / 90000
+    ffmpeg("-copyts", "-i", clips / "clip.ts", "-map", "0", "-c", "copy", "-muxdelay", 0, "-output_ts_offset", wrap - 3.5, "-f", "mpegts", work / "wraps.ts")
+    run("remux", "-f", ending, "-o", work / f"out.{ending}", "wraps.ts", cwd=work, expect=WHOLE)
+    run("remux", "-o", work / "last.mp4", work / f"out.{ending}", cwd=work, expect=WHOLE)
+    assert numbers(work / "last.mp4") == list(range(5 * known_media.RATE))
+    assert length(work / "last.mp4") == pytest.approx(5, abs=FRAME)
+    check_in_sync(work / "last.mp4", 5)
+
+
+# ---------------------------------------------------------------- broken files
+
+def broken(good, rng):
+    """One way to spoil a file; none of it is reasonable."""
+    data = bytearray(good)
+    match rng.randrange(6):
+        case 0:
+            del data[rng.randrange(len(data)):]
+        case 1:
+            del data[:rng.randrange(1, len(data))]
+        case 2:
+            for _ in range(rng.randrange(1, 200)):
+                data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        case 3:
+            at = rng.randrange(len(data))
+            data[at:at + rng.randrange(1, 100_000)] = bytes(rng.randrange(1, 5000))
+        case 4:
+            at, size = rng.randrange(min(len(data), 4096)), rng.randrange(1, 64)
+            data[at:at + size] = rng.randbytes(size)
+        case 5:
+            at = rng.randrange(len(data))
+            data[at:at] = rng.randbytes(rng.randrange(1, 20_000))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_25_broken_files_of_each_kind_are_a_clear_error_or_a_good_file(clips, work, ending):
+    rng, good = seeded(f"broken/{ending}"), (clips / f"clip.{ending}").read_bytes()
+    results = set()
+    for i in range(25):
+        path = work / f"b.{ending}"
+        path.write_bytes(broken(good, rng))
+        before = state_of(work)
+        weir = run("remux", "-o", "out.mkv", path.name, cwd=work)
+        results.add(weir.process.returncode)
+        assert state_of(work)[path.name] == before[path.name], "the input was touched"
+        if weir.process.returncode == WHOLE:
+            assert sum(counts(work / "out.mkv").values()) > 0, weir.story()
+            (work / "out.mkv").unlink()
+        else:
+            assert weir.process.returncode == FAILED and len(weir.lines()[-1]) < 1000, weir.story()
+        assert names(work) == [path.name], weir.story()
+    assert WHOLE in results, "some of them hold media all the same"
 
 
 # ---------------------------------------------------------------- trouble
