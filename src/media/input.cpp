@@ -82,7 +82,8 @@ Result<> Input::prepare(const Wish& wish, const char*& format) {
             extents.back().size -= window.size() - walk.whole_end;
             window.set(std::move(extents));
         }
-        if (wish.without_media && !walk.fragmented) window.blank(walk.mdat_begin, walk.mdat_end);
+        blank_ = wish.without_media && !walk.fragmented && walk.mdat_end > walk.mdat_begin;
+        if (blank_) window.blank(walk.mdat_begin, walk.mdat_end);
     }
     if (window.error()) return unreadable();
     return {};
@@ -99,7 +100,7 @@ Result<> Input::open_demuxer(const Wish& wish, const char* format) {
     context_->flags |= AVFMT_FLAG_CUSTOM_IO;
     // Fragments one after the other instead of all at the beginning.
     if (fragmented_ && !wish.whole_index) context_->flags |= AVFMT_FLAG_IGNIDX;
-    if (wish.without_media) context_->flags |= AVFMT_FLAG_NOPARSE | AVFMT_FLAG_NOFILLIN;
+    if (blank_) context_->flags |= AVFMT_FLAG_NOPARSE | AVFMT_FLAG_NOFILLIN;
     context_->io_open = refuse_to_open;
     context_->max_streams = 64;
     context_->probesize = 16 << 20;
@@ -112,7 +113,7 @@ Result<> Input::open_demuxer(const Wish& wish, const char* format) {
         if (window_->error()) return from_errno(window_->error(), fmt::format("read {}", wish.path));
         return from_av(rc, fmt::format("open {}", wish.path));
     }
-    if (!wish.analyse) return {};
+    if (!wish.analyse || blank_) return {};
     if (const int rc = avformat_find_stream_info(context_, nullptr); rc < 0)
         return from_av(rc, fmt::format("read {}", wish.path));
     return {};

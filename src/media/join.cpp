@@ -75,8 +75,9 @@ const char* Joiner::muxer_options(Options& options) const {
         case OutputFormat::flv:
             return "flv";
         case OutputFormat::fmp4:
+            // The head waits for the first fragment: else each track would begin at 0.
             options.set("movflags",
-                        pictures ? "+frag_keyframe+empty_moov+default_base_moof" : "+empty_moov+default_base_moof");
+                        pictures ? "+delay_moov+default_base_moof+frag_keyframe" : "+delay_moov+default_base_moof");
             options.set("frag_duration", pictures ? "20000000" : "5000000");
             break;
         case OutputFormat::m4a:

@@ -100,7 +100,7 @@ private:
     std::unique_ptr<Window> window_;
     AVIOContext* io_ = nullptr;
     AVFormatContext* context_ = nullptr;
-    bool ts_ = false, packed_ = false, fragmented_ = false;
+    bool ts_ = false, packed_ = false, fragmented_ = false, blank_ = false;
     std::uint64_t damaged_ = 0, window_size_ = 0;
     std::vector<std::string> notes_;
     std::deque<Packet> put_back_;

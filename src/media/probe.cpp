@@ -29,7 +29,7 @@ std::string text_of(const AVDictionary* words, const char* key) {
 }  // namespace
 
 Result<Probe> probe_here(const std::string& path) {
-    auto opened = Input::open({.path = path});
+    auto opened = Input::open({.path = path, .whole_index = true});
     if (!opened) return within("probe", opened.error());
     auto& context = (*opened)->context();
     Probe p;

@@ -15,20 +15,6 @@ namespace {
 using namespace std::chrono_literals;
 using namespace test;
 
-/// Presentation times of a track as ffprobe, which is not us, sees them.
-std::vector<double> times_of(const std::string& path, const std::string& track) {
-    std::istringstream lines(probe("-select_streams " + track + " -show_entries packet=pts_time -of csv=p=0 " + path));
-    std::vector<double> all;
-    for (std::string line; std::getline(lines, line);)
-        if (!line.empty()) all.push_back(std::stod(line));
-    std::sort(all.begin(), all.end());
-    return all;
-}
-
-double frames_offset(const std::string& path) {
-    return times_of(path, "v:0").front() - times_of(path, "a:0").front();
-}
-
 /// MD5 of the decoded content, timing aside.
 std::string decoded(const std::string& path, const std::string& track) {
     return shell("ffmpeg -v error -nostdin -i " + path + " -map 0:" + track + " -fps_mode passthrough -f md5 -");

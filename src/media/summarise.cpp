@@ -8,7 +8,7 @@ constexpr int ts_bits = 33;
 constexpr std::int64_t no_time = AV_NOPTS_VALUE;
 
 Result<Summary> read_back(const std::string& path, const OnProgress& on_progress, bool content) {
-    auto opened = Input::open({.path = path, .analyse = content, .without_media = !content});
+    auto opened = Input::open({.path = path, .without_media = !content});
     if (!opened) return within("summarise", opened.error());
     auto& in = **opened;
     TrackSet set;

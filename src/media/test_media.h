@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "media/tool.h"
 
@@ -84,6 +87,25 @@ inline const std::string& sample_ts() {
 inline void move_ts(const std::string& from, const std::string& to, const std::string& seconds) {
     ffmpeg("-copyts -i " + from + " -map 0 -c copy -muxdelay 0 -muxpreload 0 -output_ts_offset " + seconds +
            " -f mpegts " + to);
+}
+
+/// A sample kept in the tree: three seconds of H.264 and AAC in each container, and a smaller rendition.
+inline std::string data(const std::string& name) {
+    return std::string(WEIR_SOURCE_DIR "/tests/data/media/") + name;
+}
+
+/// Presentation times of a track as ffprobe, which is not us, sees them.
+inline std::vector<double> times_of(const std::string& path, const std::string& track) {
+    std::istringstream lines(probe("-select_streams " + track + " -show_entries packet=pts_time -of csv=p=0 " + path));
+    std::vector<double> all;
+    for (std::string line; std::getline(lines, line);)
+        if (!line.empty()) all.push_back(std::stod(line));
+    std::sort(all.begin(), all.end());
+    return all;
+}
+
+inline double frames_offset(const std::string& path) {
+    return times_of(path, "v:0").front() - times_of(path, "a:0").front();
 }
 
 }  // namespace weir::media::test
