@@ -114,6 +114,19 @@ void add_demo_source(CLI::App& app, DemoSourceArguments& a) {
     c->final_callback([&a] { throw CLI::RuntimeError(run_demo_source(a)); });
 }
 
+void add_template(CLI::App& app, TemplateArguments& a) {
+    auto* c = app.add_subcommand("template", "print what a name or message template makes of some data");
+    c->add_option("text", a.text, "a Go text/template: \"{{ .Date }} {{ .Title }}.{{ .Ext }}\"")->required();
+    c->add_option("--data", a.data, "a JSON file with the data, \"-\" for standard input; default: none");
+    c->add_option("--name", a.name, "the template's name in error texts")->capture_default_str();
+    c->footer(
+        std::string("\nExample:\n  echo '{\"Title\": \"Morning talk\"}' | weir template '{{ .Title }}.mp4' --data -\n\n"
+                    "Numbers are float64 and objects maps, as Go reads JSON. The functions are Go's own and no "
+                    "others.\n\n") +
+        exit_code_table);
+    c->final_callback([&a] { throw CLI::RuntimeError(run_template(a)); });
+}
+
 }  // namespace
 
 int run_cli(int argc, char** argv) {
@@ -135,11 +148,13 @@ int run_cli(int argc, char** argv) {
 
     DownloadArguments download;
     VerifyArguments verify;
+    TemplateArguments text_template;
     DemoSourceArguments demo;
     ToolArguments tools;
     bool version_json = false;
     add_download(app, download);
     add_verify(app, verify);
+    add_template(app, text_template);
     add_tools(app, tools);
     add_demo_source(app, demo);
     auto* version = app.add_subcommand("version", "weir's version and its libraries'");

@@ -42,6 +42,11 @@ struct CleanArguments {
 };
 int run_clean(const CleanArguments& arguments);
 
+struct TemplateArguments {
+    std::string text, data, name = "gotpl";
+};
+int run_template(const TemplateArguments& arguments);
+
 struct DemoSourceArguments {
     std::string address = "127.0.0.1", faults, duration;
     std::uint16_t port = 0;
