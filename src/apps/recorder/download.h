@@ -17,8 +17,8 @@ namespace weir::apps {
 /// What one recording of a loop leaves for the next: how to tell a new live from the end of the old one.
 struct LiveMemory {
     bool any = false;
-    std::uint64_t playlist = 0;  ///< hash of the last media playlist
-    bool nothing_more = false;   ///< it was a file: nothing follows
+    std::uint64_t newest = 0;   ///< of its last playlist: hash of the newest segment's address
+    bool nothing_more = false;  ///< it was a file: nothing follows
 };
 
 struct DownloadOptions {

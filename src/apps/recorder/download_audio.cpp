@@ -28,19 +28,16 @@ Result<> sync_file(FileSystem& fs, const Path& path) {
 /// Gives the part its name, or the next free number of it.
 Result<Path> name_it(FileSystem& fs, const Path& part, const Path& wished) {
     if (auto synced = sync_file(fs, part); !synced) return synced.error();
-    const auto taken = [&](const Path& path) { return fs.exists(path); };
-    for (unsigned number = 0;;) {
-        auto is_free = free_number({wished}, number, taken);
-        if (!is_free) return is_free.error();
-        const auto name = store::numbered(wished, *is_free);
+    constexpr unsigned most = 100'000;
+    for (unsigned number = 0; number < most; ++number) {
+        const auto name = store::numbered(wished, number);
         auto renamed = fs.rename(part, name);
-        if (!renamed && renamed.error().code != Errc::busy) return renamed.error();
-        if (renamed) {
-            if (auto synced = fs.sync_folder(store::folder_of(name)); !synced) return synced.error();
-            return name;
-        }
-        number = *is_free + 1;
+        if (!renamed && renamed.error().code == Errc::busy) continue;
+        if (!renamed) return renamed.error();
+        if (auto synced = fs.sync_folder(store::folder_of(name)); !synced) return synced.error();
+        return name;
     }
+    return Error{Errc::busy, "all numbered names are taken"};
 }
 
 Task<Result<>> write_and_compare(asio::any_io_executor ex, media::JoinPlan plan) {

@@ -17,6 +17,8 @@ using namespace std::chrono_literals;
 /// A live that was left for longer is another one.
 constexpr auto same_live = 5min;
 constexpr auto look_again = 5s;
+/// What was kept after the last sync has no time in the journal; media that follows must not run into it.
+constexpr Micros unsynced = 1s;
 constexpr auto file_patience_at_least = 5min;
 
 constexpr const char* length_key = "http.length";
@@ -54,8 +56,7 @@ public:
         return inner_.open(std::move(request));
     }
 
-    [[nodiscard]] std::uint64_t playlist() const noexcept { return playlist_; }
-    [[nodiscard]] bool finished() const noexcept { return finished_; }
+    [[nodiscard]] std::uint64_t newest() const noexcept { return newest_; }
 
 private:
     Task<Result<HttpResponse>> answer(HttpRequest request) {
@@ -88,18 +89,23 @@ private:
         co_return out;
     }
 
-    void look(const std::string& body) {
-        if (body.find("#EXT-X-STREAM-INF") != std::string::npos || body.find("#EXTINF") == std::string::npos) return;
-        playlist_ = content_hash(std::as_bytes(std::span(body)));
-        finished_ = body.find("#EXT-X-ENDLIST") != std::string::npos;
+    /// By its newest segment: signatures, and ENDLIST, come and go.
+    void look(std::string_view body) {
+        if (body.find("#EXT-X-STREAM-INF") != body.npos || body.find("#EXTINF") == body.npos) return;
+        std::string_view newest;
+        while (!body.empty()) {
+            const auto line = body.substr(0, body.find('\n'));
+            body.remove_prefix(std::min(body.size(), line.size() + 1));
+            if (!line.empty() && line[0] != '#' && line[0] != '\r') newest = line.substr(0, line.find_first_of("?\r"));
+        }
+        newest_ = content_hash(std::as_bytes(std::span(newest)));
     }
 
     Clock& clock_;
     HttpClient& inner_;
     Url url_;
     std::optional<Detected> first_;
-    std::uint64_t playlist_ = 0;
-    bool finished_ = false;
+    std::uint64_t newest_ = 0;
 };
 
 DownloadSource::DownloadSource(Shard& shard, HttpClient& http, CookieJar& cookies, const DownloadOptions& options)
@@ -133,18 +139,21 @@ Task<Result<>> DownloadSource::prepare(Demand& demand, const std::optional<Earli
     }
 }
 
-/// In a loop, a playlist that is finished, or stands as it stood at the end of the last recording, is the old live's.
+/// In a loop, a playlist that stands as it stood at the end of the last recording is the old live's.
 bool DownloadSource::is_old_live() const {
     const auto& memory = options_.memory;
-    return memory && memory->any && tap_ && (tap_->finished() || tap_->playlist() == memory->playlist);
+    return memory && memory->any && tap_ && tap_->newest() == memory->newest;
 }
 
 Task<Result<>> DownloadSource::prepare_hls(Detected found, Demand& demand, const std::optional<Earlier>& earlier) {
     auto settings = options_.source;
     const auto* mine = earlier && earlier->unfinished.source_kind == "hls" ? &earlier->unfinished : nullptr;
-    if (mine && mine->at.any)
-        settings.resume = HlsSettings::Resume{mine->at.unit, mine->at.gen, mine->at.stream_time, mine->at.last_written};
-    else if (mine)
+    if (mine && mine->at.any) {
+        settings.resume =
+            HlsSettings::Resume{mine->at.unit, mine->at.gen, mine->at.stream_time, mine->at.last_written, {}};
+        for (const auto& [lane, at] : mine->at.lanes)
+            settings.resume->beside.push_back({lane, at.unit, at.gen, at.stream_time});
+    } else if (mine)
         settings.from_start = true;  // killed before a whole segment was kept: what the window has belongs to it
     tap_ = std::make_unique<PlaylistTap>(shard_.clock(), http_, options_.source.url, std::move(found));
     hls_ = HlsSource::create(shard_.executor(), shard_.clock(), *tap_, &cookies_, std::move(settings));
@@ -179,7 +188,7 @@ void DownloadSource::prepare_stream(Detected found, const std::optional<Earlier>
     } else {
         const auto away = std::chrono::duration_cast<Micros>(shard_.clock().wall() - at.last_written);
         continues_ = !before && away <= same_live;
-        if (continues_) stream_->resume_live(at.stream_time, away);
+        if (continues_) stream_->resume_live(at.stream_time, away + unsynced);
     }
 }
 
@@ -214,7 +223,7 @@ void DownloadSource::describe(std::map<std::string, std::string>& name_data) con
 
 void DownloadSource::remember(LiveMemory& memory) const {
     memory.any = true;
-    memory.playlist = tap_ ? tap_->playlist() : 0;
+    memory.newest = tap_ ? tap_->newest() : 0;
     memory.nothing_more = file().has_value();
 }
 

@@ -19,7 +19,7 @@ struct Earlier {
 };
 
 /// The client of one HLS source: its first request for the playlist is answered by what was opened already, and it remembers the
-/// last media playlist that passed.
+/// newest segment that passed.
 class PlaylistTap;
 
 /// What stands behind the address, whatever its form.
