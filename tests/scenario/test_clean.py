@@ -154,10 +154,20 @@ def test_FC2_94_a_part_in_use_keeps_all(archive, how):
     assert names(archive) == CLEANED
 
 
-def test_FC2_95_a_part_that_cannot_be_deleted_keeps_the_joined_name(archive):
+def test_FC2_95_a_part_that_cannot_be_deleted_keeps_the_joined_name_and_the_next_clean_goes_on(archive):
     weir = run("clean", archive, cwd=archive, expect=FAILED, failpoint="file.remove:2=eio")
     assert "p.combined.mp4" in names(archive) and "p.mp4" not in names(archive), weir.story()
-    assert len(weir.lines()) == 1
+    assert len(weir.lines()) == 1 and sum(n.endswith(".ts") for n in names(archive)) == 2, "one part and another live's"
+    run("clean", archive, cwd=archive, expect=WHOLE)
+    assert names(archive) == CLEANED
+
+
+@pytest.mark.parametrize("hit", [1, 2, 3, 4])
+def test_a_clean_killed_between_two_deletions_is_finished_by_the_next(archive, hit):
+    weir = run("clean", archive, cwd=archive, failpoint=f"file.remove:{hit}=kill")
+    assert weir.process.returncode < 0 or weir.process.returncode > 4, weir.story()
+    run("clean", archive, cwd=archive, expect=WHOLE)
+    assert names(archive) == CLEANED
 
 
 def test_symbolic_links_lead_nowhere(archive, tmp_path):

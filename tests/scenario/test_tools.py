@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -94,6 +95,12 @@ def work(tmp_path):
 
 def put(clips, work, source, name=None):
     return Path(shutil.copy(clips / source, work / (name or source)))
+
+
+@pytest.mark.parametrize("command", ["probe", "remux", "concat", "clean"])
+def test_help_has_examples_and_the_exit_codes(work, command):
+    text = run(command, "--help", cwd=work, expect=WHOLE).stdout
+    assert "Example" in text and all(re.search(rf"^\s*{code}\s+\S", text, re.M) for code in "012")
 
 
 # ---------------------------------------------------------------- probe

@@ -8,6 +8,7 @@
 #include "apps/tools/folder_facts.h"
 #include "apps/tools/parts.h"
 #include "apps/tools/proof.h"
+#include "apps/tools/proof_note.h"
 #include "base/log.h"
 #include "runtime/task_group.h"
 #include "store/recording.h"
@@ -74,7 +75,10 @@ struct Cleaner::State {
     Task<Result<ReadMedia>> read(std::string name);
     Task<Judged> judge(const Set& set, std::size_t which, const std::vector<ReadMedia>& parts);
     Task<void> settle(const Set& set, std::vector<Judged> judged, bool has_parts);
-    Task<bool> delete_parts(const Set& set);
+    Task<std::optional<std::vector<Judged>>> proved_before(const Set& set);
+    Task<void> write_note(const Set& set, const std::vector<Judged>& judged);
+    Task<void> remove_note(const Set& set);
+    Task<std::size_t> delete_parts(const Set& set);
     Task<Result<>> delete_file(FileFacts file);
     Task<void> rename(Judged judged);
     Task<Result<>> blocking(std::function<Result<>()> job) { return lane.run(strand, std::move(job)); }
@@ -197,20 +201,20 @@ Task<Result<>> Cleaner::State::delete_file(FileFacts file) {
     });
 }
 
-/// All of them, or as many as can be; false when one stayed.
-Task<bool> Cleaner::State::delete_parts(const Set& set) {
-    bool all = true;
+/// All of them, or as many as can be; how many stayed.
+Task<std::size_t> Cleaner::State::delete_parts(const Set& set) {
+    std::size_t left = 0;
     for (const auto& part : set.parts) {
         auto gone = co_await delete_file(part);
         if (gone) {
             report.freed += part.size;
             say(What::deleted, in_folder(part.name), fmt::format("{} holds it", set.prefix + ".combined"), part.size);
         } else {
-            all = false;
+            ++left;
             say(What::failed, in_folder(part.name), fmt::format("cannot be deleted: {}", gone.error().text()));
         }
     }
-    co_return all;
+    co_return left;
 }
 
 /// PREFIX.combined.mp4 becomes PREFIX.mp4, unless that name is taken, by a file or by what a journal says (FC2-95).
@@ -244,6 +248,74 @@ Task<void> Cleaner::State::rename(Judged judged) {
         say(What::failed, from, fmt::format("cannot be renamed: {}", done.error().text()));
 }
 
+/// An earlier clean proved this very set and was cut short while it deleted the parts.
+Task<std::optional<std::vector<Judged>>> Cleaner::State::proved_before(const Set& set) {
+    constexpr std::uint64_t largest_note = 16u << 20;
+    std::string text;
+    auto read = co_await blocking([&]() -> Result<> {
+        auto file = lane.fs().open(note_path(facts.path, set.prefix), false);
+        if (!file) return file.error();
+        const auto size = (*file)->size();
+        if (!size) return size.error();
+        if (*size > largest_note) return Error{Errc::bad_input, "too large for a note"};
+        text.resize(static_cast<std::size_t>(*size));
+        const auto got = (*file)->pread(0, std::as_writable_bytes(std::span(text)));
+        if (!got) return got.error();
+        text.resize(*got);
+        return {};
+    });
+    std::optional<std::vector<Judged>> result;
+    if (!read) co_return result;
+    const auto note = parse_note(text);
+    const bool same_parts = std::all_of(set.parts.begin(), set.parts.end(),
+                                        [&](const FileFacts& part) { return has_same(note.parts, part); });
+    std::vector<Judged> judged;
+    for (const auto& [name, file] : set.joined) {
+        Judged j;
+        j.name = name;
+        j.file = file;
+        j.all = has_same(note.all, file);
+        j.sound = has_same(note.sound, file);
+        judged.push_back(std::move(j));
+    }
+    const bool proved = std::any_of(judged.begin(), judged.end(), [](const Judged& j) { return j.all; });
+    if (same_parts && proved) result = std::move(judged);
+    co_return result;
+}
+
+Task<void> Cleaner::State::write_note(const Set& set, const std::vector<Judged>& judged) {
+    if (options.dry_run || set.parts.empty()) co_return;
+    ProofNote note;
+    for (const auto& j : judged) {
+        if (j.all) note.all.push_back(j.file);
+        if (j.sound) note.sound.push_back(j.file);
+    }
+    note.parts = set.parts;
+    const Bytes text = Bytes::copy_of(note_text(note));
+    auto written = co_await blocking([&]() -> Result<> {
+        const auto path = note_path(facts.path, set.prefix);
+        const auto there = lane.fs().exists(path);
+        if (!there) return there.error();
+        if (*there)
+            if (auto r = lane.fs().remove(path); !r) return r;
+        auto file = lane.fs().create(path);
+        if (!file) return file.error();
+        if (auto r = (*file)->append(std::span(&text, 1)); !r) return r;
+        if (auto r = (*file)->sync(); !r) return r;
+        return lane.fs().sync_folder(facts.path);
+    });
+    // Without it a clean that is cut short can only not be finished by the next one.
+    if (!written) WEIR_LOG(debug, "no note of the proof", {"prefix", set.prefix}, {"error", written.error().text()});
+}
+
+Task<void> Cleaner::State::remove_note(const Set& set) {
+    if (options.dry_run) co_return;
+    auto gone = co_await blocking([&]() -> Result<> { return lane.fs().remove(note_path(facts.path, set.prefix)); });
+    if (!gone && gone.error().code != Errc::not_found)
+        WEIR_LOG(warn, "a note could not be removed", {"file", note_path(facts.path, set.prefix).string()},
+                 {"error", gone.error().text()});
+}
+
 Task<void> Cleaner::State::clean_set(Set set) {
     std::string why;
     auto looked = co_await blocking([&]() -> Result<> {
@@ -253,6 +325,10 @@ Task<void> Cleaner::State::clean_set(Set set) {
     if (!looked) why = looked.error().text();
     if (!why.empty()) {
         say(What::kept, in_folder(set.joined.front().second.name), std::move(why));
+        co_return;
+    }
+    if (auto before = co_await proved_before(set)) {
+        co_await settle(set, std::move(*before), true);
         co_return;
     }
     std::vector<ReadMedia> parts;
@@ -277,7 +353,12 @@ Task<void> Cleaner::State::clean_set(Set set) {
 Task<void> Cleaner::State::settle(const Set& set, std::vector<Judged> judged, bool has_parts) {
     const bool proved = std::any_of(judged.begin(), judged.end(), [](const Judged& j) { return j.all; });
     bool gone = false;
-    if (proved) gone = co_await delete_parts(set);
+    if (proved) {
+        co_await write_note(set, judged);
+        const auto left = co_await delete_parts(set);
+        gone = left == 0;
+        if (gone || left == set.parts.size()) co_await remove_note(set);
+    }
     std::vector<std::string> named;  // endings that have their file
     for (auto& j : judged) {
         const auto path = in_folder(j.file.name);

@@ -222,7 +222,27 @@ TEST(Cleaner, FC2_95_AFailedDeletionKeepsTheNameOfTheJoinedFile) {
     rig.tools.in_use = [&](const Path& p) { return p.filename() == "n.1.ts" && ++asked > 1; };
     const auto report = rig.clean();
     EXPECT_FALSE(report.complete());
-    EXPECT_EQ(rig.names(), (Names{"n.1.ts", "n.combined.mp4"})) << story(report);
+    EXPECT_EQ(rig.names(), (Names{".n.weir-clean", "n.1.ts", "n.combined.mp4"})) << story(report);
+    rig.tools.in_use = [](const Path&) { return false; };
+    EXPECT_TRUE(rig.clean().complete());
+    EXPECT_EQ(rig.names(), Names{"n.mp4"});
+}
+
+TEST(Cleaner, ANoteOfAnEarlierProofCountsForTheSameFilesOnly) {
+    for (const auto* changed : {"n.1.ts", "n.combined.mp4"}) {
+        Rig rig;
+        rig.put("n.ts", "va");
+        rig.put("n.1.ts", "va");
+        rig.put("n.combined.mp4", "vava");
+        int asked = 0;
+        rig.tools.in_use = [&](const Path& p) { return p.filename() == "n.1.ts" && ++asked > 1; };
+        EXPECT_FALSE(rig.clean().complete());
+        rig.tools.in_use = [](const Path&) { return false; };
+        rig.put(changed, test::read_file(rig.dir / changed) + "a");
+        const auto before = rig.names();
+        EXPECT_FALSE(rig.clean().complete());
+        EXPECT_EQ(rig.names(), before) << changed;
+    }
 }
 
 TEST(Cleaner, OfSeveralJoinedFilesTheOneThatHoldsAllIsTaken) {
