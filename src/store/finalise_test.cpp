@@ -238,5 +238,80 @@ TEST(Stretches, SupersededAndLostBytesAreLeftOut) {
     EXPECT_EQ(r.stretches(), (Stretches{{"N.0.ts", 0, 100, -10}, {"N.1.ts", 0, 100, -10}, {"N.1.ts", 200, 100, -10}}));
 }
 
+/// Raw file 0 and 1 of lane 0, 2 of lane 1; each begins with 40 bytes of header.
+struct FragmentBook {
+    Book book;
+    FragmentBook() {
+        for (std::uint32_t f = 0; f < 3; ++f) {
+            const auto lane = static_cast<std::uint16_t>(f / 2);
+            book.take(journal::Raw{f, fmt::format("N.{}.m4s", f), lane, Container::fmp4, {}});
+            journal::InitLine i;
+            i.lane = lane;
+            i.f = f;
+            i.n = 40;
+            book.take(i);
+        }
+    }
+    void unit(std::uint64_t u, std::uint32_t f, std::uint64_t off, std::optional<Micros> dts, Micros raw) {
+        journal::Unit l;
+        l.u = u;
+        l.lane = static_cast<std::uint16_t>(f / 2);
+        l.f = f;
+        l.off = off;
+        l.n = 100;
+        l.dts = dts;
+        if (dts) l.raw_dts = raw;
+        book.take(l);
+    }
+    std::vector<media::Stretch> stretches() {
+        book.settle();
+        return stretches_of(book, "/d");
+    }
+};
+
+TEST(Stretches, OfFragmentsNameTheHeaderOfTheirFileAndLeaveItOut) {
+    FragmentBook b;
+    b.unit(1, 0, 40, Micros{0}, Micros{10});
+    b.unit(2, 0, 140, Micros{5}, Micros{15});
+    b.book.take(journal::Disc{0, 0, 240, 3, std::nullopt, "ext-x-discontinuity"});
+    b.unit(3, 0, 240, Micros{9}, Micros{0});
+    b.unit(4, 1, 40, Micros{12}, Micros{3});
+    const auto all = b.stretches();
+    ASSERT_EQ(all.size(), 3u);
+    EXPECT_EQ(all[0].offset, 40u);
+    EXPECT_EQ(all[0].size, 200u);
+    EXPECT_EQ(all[1].shift, Micros{9});
+    EXPECT_EQ(all[2].path, "/d/N.1.m4s");
+    for (const auto& s : all) {
+        EXPECT_EQ(s.header_offset, 0u);
+        EXPECT_EQ(s.header_size, 40u);
+        EXPECT_FALSE(s.follows);
+    }
+}
+
+TEST(Stretches, OfLanesStandOneLaneAfterTheOtherHoweverTheyWereWritten) {
+    FragmentBook b;
+    for (std::uint64_t u = 0; u < 3; ++u) {
+        b.unit(u, 0, 40 + u * 100, Micros{0}, Micros{10});
+        b.unit(u, 2, 40 + u * 100, Micros{0}, Micros{10});
+    }
+    const auto all = b.stretches();
+    ASSERT_EQ(all.size(), 2u);
+    EXPECT_EQ(all[0].lane, 0);
+    EXPECT_EQ(all[1].lane, 1);
+    EXPECT_EQ(all[1].size, 300u);
+    EXPECT_EQ(all[1].header_size, 40u);
+}
+
+TEST(Stretches, WithoutATimeOfItsOwnOneFollowsWhatIsBeforeIt) {
+    FragmentBook b;
+    b.unit(1, 0, 40, Micros{0}, Micros{10});
+    b.unit(2, 1, 40, std::nullopt, Micros{0});
+    const auto all = b.stretches();
+    ASSERT_EQ(all.size(), 2u);
+    EXPECT_FALSE(all[0].follows);
+    EXPECT_TRUE(all[1].follows);
+}
+
 }  // namespace
 }  // namespace weir::store

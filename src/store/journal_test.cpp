@@ -74,6 +74,26 @@ TEST(Journal, EveryKindOfLineReadsBackAsItWasWritten) {
     }
 }
 
+TEST(Journal, AnOldFirstLineMeansARemux) {
+    const auto r = parse(sealed(R"({"k":"open","v":1,"src":{"kind":"hls","id":"x"},"target":"a.mp4")"));
+    ASSERT_TRUE(r) << r.error().text();
+    EXPECT_TRUE(std::get<Open>(*r).remux);
+}
+
+/// Journals in the field have to be read for ever, and judges written in other languages read them too.
+TEST(Journal, LinesHaveTheirMembersInThisOrder) {
+    const auto text = format(samples()[5]);
+    EXPECT_EQ(text.substr(0, text.find(",\"c\":")),
+              R"({"k":"unit","lane":1,"u":18446744073709551615,"sub":0,"gen":2,"f":4,"off":1099511627776,"n":375960,)"
+              R"("dts":-5,"dur":1000000,"raw":95443717688,"pdt":-1,"h":"ffffffffffffffff","uri":"00ff00ff00ff00ff",)"
+              R"("tries":2,"part":true,"again":true)");
+    const auto open = format(samples()[0]);
+    EXPECT_TRUE(open.starts_with(
+        R"({"k":"open","v":1,"rec":"01ARZ3NDEKTSV4RRFFQ69G5FAV","node":"01BX5ZZKBKACTAV9WEVGEMMVRZ","t":1763700000000,)"
+        R"("src":{"kind":"hls","id":"fc2:123"},"target":)"))
+        << open;
+}
+
 TEST(Journal, AnyFlippedByteIsSeen) {
     const auto line = without_newline(format(samples()[5]));
     for (std::size_t i = 0; i < line.size(); ++i) {
@@ -128,6 +148,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{"PathHasNul", sealed(R"({"k":"raw","f":0,"path":"a\u0000b","lane":0,"fmt":"ts")"), Errc::bad_input,
                 "bare file name"},
         BadLine{"BackwardRange", sealed(R"({"k":"lost","id":1,"f":0,"off":[9,3],"why":"x")"), Errc::bad_input, "range"},
+        BadLine{"SourceWithoutId", sealed(R"({"k":"open","v":1,"src":{"kind":"hls"},"target":"a.mp4")"),
+                Errc::bad_input, "'src' 'id' is missing"},
         BadLine{"EndOverflows", sealed(R"({"k":"run","f":0,"off":18446744073709551615,"n":188,"h":"0000000000000000")"),
                 Errc::bad_input, "beyond"}),
     [](const auto& i) { return i.param.name; });

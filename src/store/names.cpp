@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <span>
+
+#include "proto/gotemplate/text.h"
 
 namespace weir::store {
 namespace {
@@ -46,36 +47,17 @@ void append(std::string& out, char32_t c) {
     }
 }
 
-struct Range {
-    char32_t from, to;
-};
-
-bool in(std::span<const Range> ranges, char32_t c) {
-    return std::any_of(ranges.begin(), ranges.end(), [c](Range r) { return c >= r.from && c <= r.to; });
-}
-
-/// Not graphic: Unicode's Cc, Cf, Zl, Zp, Co, and the non-characters.
-bool is_hidden(char32_t c) {
-    static constexpr std::array<Range, 24> ranges{
-        {{0x00, 0x1F},       {0x7F, 0x9F},       {0xAD, 0xAD},        {0x600, 0x605},     {0x61C, 0x61C},
-         {0x6DD, 0x6DD},     {0x70F, 0x70F},     {0x180E, 0x180E},    {0x200B, 0x200F},   {0x2028, 0x202E},
-         {0x2060, 0x206F},   {0xE000, 0xF8FF},   {0xFDD0, 0xFDEF},    {0xFEFF, 0xFEFF},   {0xFFF0, 0xFFFB},
-         {0xFFFE, 0xFFFF},   {0x110BD, 0x110BD}, {0x110CD, 0x110CD},  {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A},
-         {0x1FFFE, 0x1FFFF}, {0xE0000, 0xE0FFF}, {0xF0000, 0x10FFFF}, {0x2FFFE, 0x2FFFF}}};
-    return in(ranges, c);
-}
-
+/// Unicode's white space.
 bool is_space(char32_t c) {
-    static constexpr std::array<Range, 9> ranges{{{0x09, 0x0D},
-                                                  {0x20, 0x20},
-                                                  {0x85, 0x85},
-                                                  {0xA0, 0xA0},
-                                                  {0x1680, 0x1680},
-                                                  {0x2000, 0x200A},
-                                                  {0x2028, 0x2029},
-                                                  {0x202F, 0x205F},
-                                                  {0x3000, 0x3000}}};
-    return in(ranges, c);
+    constexpr std::u32string_view spaces = U" \u00A0\u1680\u2028\u2029\u202F\u205F\u3000";
+    return (c >= 0x09 && c <= 0x0D) || c == 0x85 || (c >= 0x2000 && c <= 0x200A) ||
+           spaces.find(c) != std::u32string_view::npos;
+}
+
+/// Letters, marks, numbers, punctuation, symbols and blanks; not controls, formats, line ends, private use, unassigned.
+bool is_graphic(char32_t c) {
+    const bool blank = is_space(c) && c > 0x85 && c != 0x2028 && c != 0x2029;
+    return gotemplate::is_printable(c) || blank;
 }
 
 bool is_device_name(std::string_view name) {
@@ -105,7 +87,7 @@ std::string sanitise_name(std::string_view name) {
         const bool forbidden = std::u32string_view(U"\\/:*?\"<>|").find(c) != std::u32string_view::npos;
         if (forbidden && !in_run) kept.push_back(U'_');
         in_run = forbidden;
-        if (!forbidden && !is_hidden(c)) kept.push_back(c);
+        if (!forbidden && is_graphic(c)) kept.push_back(c);
     }
     const auto middle = trimmed(trimmed(kept, is_space), [](char32_t c) { return c == U'.'; });
     std::string out;

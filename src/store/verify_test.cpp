@@ -47,6 +47,43 @@ TEST(Verify, AFlippedBitIsDamage) {
     EXPECT_EQ(f.rig.verify("N.mp4").exit_code(), 4);
 }
 
+TEST(Verify, ALaneWithoutATrackInTheFinalFileIsDamage) {
+    for (const bool both : {true, false}) {
+        Rig rig;
+        rig.lanes = 2;
+        rig.record_and_close(1, 8);
+        const std::string made = ts_bytes(99, 100);
+        test::write_file(rig.dir / "N.mp4", made);
+        journal::Final f;
+        f.step = journal::Final::Step::renamed;
+        f.keep = true;
+        f.path = "N.mp4";
+        f.n = made.size();
+        f.h = content_hash(std::as_bytes(std::span(made)));
+        f.packets = {{"video0", 100}, {"audio1", 150}, {"audio2", both ? 150u : 0u}};
+        test::write_file(rig.journal(), test::read_file(rig.journal()) + journal::format(f));
+        const auto v = rig.verify("N.mp4");
+        EXPECT_EQ(v.exit_code(), both ? 0 : 4) << text_of(v);
+    }
+}
+
+TEST(Verify, ARawFileThatHasTheFinalNameAlreadyIsNotMissing) {
+    Rig rig;
+    rig.remux = false;
+    rig.record_and_close(1, 8);
+    const auto raw = rig.raw(0);
+    journal::Final f;
+    f.step = journal::Final::Step::verified;
+    f.path = "N.mp4";
+    f.n = raw.size();
+    f.h = content_hash(std::as_bytes(std::span(raw)));
+    test::write_file(rig.journal(), test::read_file(rig.journal()) + journal::format(f));
+    std::filesystem::rename(rig.raw_path(0), rig.dir / "N.mp4");
+    EXPECT_EQ(rig.verify().exit_code(), 0) << text_of(rig.verify());
+    test::write_file(rig.dir / "N.mp4", raw.substr(1));
+    EXPECT_EQ(rig.verify().exit_code(), 4);
+}
+
 TEST(Verify, AMissingFileIsDamage) {
     Finished f;
     std::filesystem::remove(f.rig.dir / "N.mp4");
