@@ -4,6 +4,7 @@
 #include <set>
 
 #include "media/lane.h"
+#include "media/pen.h"
 #include "media/survey.h"
 
 namespace weir::media {
@@ -36,7 +37,10 @@ public:
 private:
     struct State {
         AVStream* stream = nullptr;
-        TrackSum sum;
+        AVRational base{1, 1000};  ///< of the output
+        UnitCoding coding = UnitCoding::whole;
+        int nal_length = 0;
+        TrackSum sum;  ///< the pen's, until it finished
         std::int64_t last_dts = std::numeric_limits<std::int64_t>::min();
         std::int64_t expected = AV_NOPTS_VALUE;  ///< output base: where the next packet of an unbroken track begins
     };
@@ -47,6 +51,7 @@ private:
     Result<> take(Placed p);
     Result<> release_held();
     Result<> write(Placed& p);
+    Result<> store(Inked& one);  ///< in the pen's thread
 
     const JoinPlan& plan_;
     TrackSet& set_;
@@ -57,6 +62,7 @@ private:
     std::deque<Lane> lanes_;
     std::vector<State> state_;
     std::unique_ptr<Output> out_;
+    std::optional<Pen> pen_;
     std::deque<Placed> held_;  ///< until it is known which track begins first
     std::size_t held_bytes_ = 0;
     bool holding_ = true;
@@ -109,11 +115,16 @@ Result<> Joiner::open_output() {
         st->time_base = known.kind == TrackKind::audio ? AVRational{1, st->codecpar->sample_rate} : known.time_base;
         if (!known.language.empty()) av_dict_set(&st->metadata, "language", known.language.c_str(), 0);
         state_[i].stream = st;
+        state_[i].coding = known.coding;
+        state_[i].nal_length = known.nal_length;
         state_[i].sum.summary.kind = known.kind;
         state_[i].sum.summary.codec = known.codec;
     }
     for (const auto& [key, value] : plan_.metadata) av_dict_set(&context.metadata, key.c_str(), value.c_str(), 0);
-    return out_->begin(options);
+    if (auto r = out_->begin(options); !r) return r;
+    for (auto& s : state_) s.base = s.stream->time_base;
+    pen_.emplace([this](Inked& one) { return store(one); });
+    return {};
 }
 
 /// The lane whose next packet comes first; nullptr at the end of all.
@@ -156,6 +167,7 @@ Result<Ending> Joiner::run(std::unique_ptr<Input> first) {
         on_progress_(done, total_);
     }
     if (auto r = release_held(); !r) return r.error();
+    if (auto r = pen_->finish(); !r) return r.error();
     if (std::none_of(state_.begin(), state_.end(), [](const State& s) { return s.sum.any; }))
         return Error{Errc::bad_input, "no packets in it"};
     auto bytes = out_->finish();
@@ -188,7 +200,7 @@ Result<> Joiner::release_held() {
 Result<> Joiner::write(Placed& p) {
     auto& s = state_[p.track];
     const auto& known = set_.tracks()[p.track];
-    const AVRational base = s.stream->time_base;
+    const AVRational base = s.base;
     const auto shift = to_ticks(p.offset - base_, base);
     std::int64_t dts = av_rescale_q(p.dts, p.base, base) + shift;
     std::int64_t pts = av_rescale_q(p.pts, p.base, base) + shift;
@@ -208,9 +220,6 @@ Result<> Joiner::write(Placed& p) {
     s.last_dts = dts;
     s.expected = dts + duration;
 
-    const std::span<const std::uint8_t> bytes(p.packet->data, static_cast<std::size_t>(p.packet->size));
-    s.sum.add(plan_.content ? hash_unit(known.coding, known.nal_length, bytes) : 0, to_micros(pts, base),
-              to_micros(duration, base));
     auto& packet = *p.packet;
     packet.stream_index = s.stream->index;
     packet.dts = dts;
@@ -218,7 +227,15 @@ Result<> Joiner::write(Placed& p) {
     packet.duration = duration;
     packet.pos = -1;
     av_packet_free_side_data(&packet);  // of the input's container: skipped samples, new headers
-    return out_->write(packet);
+    return pen_->put({std::move(p.packet), p.track, to_micros(pts, base), to_micros(duration, base)});
+}
+
+Result<> Joiner::store(Inked& one) {
+    auto& s = state_[one.track];
+    const std::span<const std::uint8_t> bytes(one.packet->data, static_cast<std::size_t>(one.packet->size));
+    const auto hash = plan_.content ? hash_unit(s.coding, s.nal_length, bytes) : 0;
+    s.sum.add(hash, one.pts, one.duration);
+    return out_->write(*one.packet);
 }
 
 Summary Joiner::summary() const {
