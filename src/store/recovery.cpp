@@ -202,6 +202,22 @@ bool ends_finished(File& file, std::uint64_t size) {
                     (last->step == journal::Final::Step::renamed && last->keep));
 }
 
+/// A lane with nothing whole: the beginning of a unit says which one comes next. Number 0 has none before it.
+void note_begun(const Book& book, ResumePoint& at) {
+    for (const auto& p : book.pieces) {
+        if (p.kind != Piece::Kind::part || !p.counts() || p.u == 0) continue;
+        const auto begins = p.dts.value_or(Micros{0});
+        if (p.lane != 0) {
+            at.lanes.try_emplace(p.lane, ResumePoint::Lane{p.u - 1, p.gen, begins});
+        } else if (!at.any) {
+            at.any = true;
+            at.unit = p.u - 1;
+            at.gen = p.gen;
+            at.stream_time = begins;
+        }
+    }
+}
+
 }  // namespace
 
 Result<std::uint64_t> hash_of(File& file, std::uint64_t off, std::uint64_t n) {
@@ -251,6 +267,7 @@ Unfinished unfinished_of(const Book& book, const Path& journal) {
     }
     for (const auto& [lane, last] : book.last_units())
         if (lane) u.at.lanes[lane] = {last->u, last->gen, last->dts.value_or(Micros{0}) + last->dur};
+    note_begun(book, u.at);
     return u;
 }
 
