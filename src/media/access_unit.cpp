@@ -2,7 +2,9 @@
 
 #include <xxhash.h>
 
-#include <cstring>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 namespace weir::media {
 namespace {
@@ -33,13 +35,21 @@ std::uint64_t with_nal(UnitCoding coding, std::uint64_t so_far, Span nal) noexce
 /// Index of the 1 of the next 00 00 01 at or after `from`, or the size.
 std::size_t next_start_code(Span bytes, std::size_t from) noexcept {
     std::size_t at = from + 2;
-    while (at < bytes.size()) {
-        const auto* one = static_cast<const std::uint8_t*>(std::memchr(bytes.data() + at, 1, bytes.size() - at));
-        if (!one) break;
-        at = static_cast<std::size_t>(one - bytes.data());
-        if (bytes[at - 1] == 0 && bytes[at - 2] == 0) return at;
-        ++at;
+#ifdef __SSE2__
+    // Sixteen places at a time: this reads all pictures there are.
+    const auto load = [&](std::size_t i) {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes.data() + i));
+    };
+    const __m128i zero = _mm_setzero_si128(), one = _mm_set1_epi8(1);
+    for (; at + 16 <= bytes.size(); at += 16) {
+        const __m128i zeros = _mm_cmpeq_epi8(_mm_or_si128(load(at - 2), load(at - 1)), zero);
+        const auto found =
+            static_cast<unsigned>(_mm_movemask_epi8(_mm_and_si128(zeros, _mm_cmpeq_epi8(load(at), one))));
+        if (found) return at + static_cast<std::size_t>(__builtin_ctz(found));
     }
+#endif
+    for (; at < bytes.size(); ++at)
+        if (bytes[at] == 1 && bytes[at - 1] == 0 && bytes[at - 2] == 0) return at;
     return bytes.size();
 }
 
@@ -106,6 +116,16 @@ std::uint64_t hash_unit(UnitCoding coding, int nal_length, Span unit) noexcept {
             break;
     }
     return XXH3_64bits(unit.data(), unit.size());
+}
+
+void split_start_codes(Span unit, std::vector<Span>& into) {
+    into.clear();
+    for (std::size_t code = next_start_code(unit, 0); code < unit.size();) {
+        const std::size_t begin = code + 1;
+        code = next_start_code(unit, begin);
+        const auto nal = without_trailing_zeros(unit.subspan(begin, (code == unit.size() ? code : code - 2) - begin));
+        if (!nal.empty()) into.push_back(nal);
+    }
 }
 
 std::uint64_t fold(std::uint64_t track, std::uint64_t unit) noexcept {

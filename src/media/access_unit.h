@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace weir::media {
 
@@ -29,6 +30,9 @@ enum class UnitCoding : std::uint8_t { whole, aac, h264, hevc };
 
 /// Length-size of an avcC or hvcC box content; 0 when it is something else (start codes).
 [[nodiscard]] int nal_length_of(UnitCoding coding, std::span<const std::uint8_t> extradata) noexcept;
+
+/// The NAL units between start codes, without trailing zero bytes; nothing where no start code stands.
+void split_start_codes(std::span<const std::uint8_t> unit, std::vector<std::span<const std::uint8_t>>& into);
 
 /// Folds the next unit's hash into a track's.
 [[nodiscard]] std::uint64_t fold(std::uint64_t track, std::uint64_t unit) noexcept;

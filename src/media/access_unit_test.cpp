@@ -102,6 +102,25 @@ TEST(AccessUnit, NalLengthComesFromTheConfigurationBox) {
     EXPECT_EQ(nal_length_of(UnitCoding::h264, Unit{}), 0);
 }
 
+TEST(AccessUnit, StartCodesAreFoundAtEveryPlace) {
+    // Longer than what is looked at in one step, with near misses all about.
+    for (std::size_t place = 0; place < 70; ++place) {
+        Unit unit(place, 0x11);
+        for (std::size_t i = 2; i < place; i += 3) unit[i] = i % 2 ? 1 : 0;
+        unit.insert(unit.end(), {0xff, 0, 0, 1, slice, 0, 1, 0, 3});
+        std::vector<std::span<const std::uint8_t>> nals;
+        split_start_codes(unit, nals);
+        ASSERT_EQ(nals.size(), 1u) << place;
+        EXPECT_EQ(nals[0].size(), 5u) << place;
+        EXPECT_EQ(nals[0][0], slice) << place;
+        unit.insert(unit.end(), {0, 0, 0, 0, 1, sei, 2, 0, 0});
+        split_start_codes(unit, nals);
+        ASSERT_EQ(nals.size(), 2u) << place;
+        EXPECT_EQ(nals[0].size(), 5u) << place;
+        EXPECT_EQ(nals[1].size(), 2u) << "without the zeros at its end";
+    }
+}
+
 TEST(AccessUnit, FoldKeepsTheOrder) {
     EXPECT_NE(fold(fold(0, 1), 2), fold(fold(0, 2), 1));
 }

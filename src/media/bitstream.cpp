@@ -2,10 +2,12 @@
 
 extern "C" {
 #include <libavcodec/bsf.h>
+#include <libavutil/buffer.h>
 #include <libavutil/mem.h>
 }
 
 #include <cstring>
+#include <new>
 #include <span>
 
 namespace weir::media {
@@ -97,6 +99,84 @@ Parameters with_start_codes(const AVCodecParameters& from, AVRational time_base)
     auto filter = make_filter(to_start_codes(from.codec_id), from, time_base);
     if (filter) set_extradata(*par, extradata_of(*(*filter)->par_out));
     return par;
+}
+
+namespace {
+
+/// Bits of an SPS from behind its level on; its first bytes need no unescaping.
+class Bits {
+public:
+    explicit Bits(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
+    unsigned bit() {
+        const auto byte = at_ / 8;
+        if (byte >= bytes_.size()) return 0;
+        return bytes_[byte] >> (7 - at_++ % 8) & 1u;
+    }
+    unsigned golomb() {
+        int zeros = 0;
+        while (zeros < 16 && at_ / 8 < bytes_.size() && !bit()) ++zeros;
+        unsigned value = 1;
+        while (zeros-- > 0) value = value << 1 | bit();
+        return value - 1;
+    }
+
+private:
+    std::span<const std::uint8_t> bytes_;
+    std::size_t at_ = 0;
+};
+
+}  // namespace
+
+std::vector<std::uint8_t> avcc_of(std::span<const std::uint8_t> extradata) {
+    std::vector<std::span<const std::uint8_t>> nals, sps, pps;
+    split_start_codes(extradata, nals);
+    for (const auto& nal : nals) {
+        if (nal.size() > 0xffff) return {};
+        if ((nal[0] & 0x1f) == 7 && nal.size() >= 5) sps.push_back(nal);
+        if ((nal[0] & 0x1f) == 8) pps.push_back(nal);
+    }
+    if (sps.empty() || pps.empty() || sps.size() > 31 || pps.size() > 255) return {};
+    const auto& first = sps.front();
+    std::vector<std::uint8_t> out{1, first[1], first[2], first[3], 0xff, static_cast<std::uint8_t>(0xe0 | sps.size())};
+    const auto put = [&](std::span<const std::uint8_t> nal) {
+        out.push_back(static_cast<std::uint8_t>(nal.size() >> 8));
+        out.push_back(static_cast<std::uint8_t>(nal.size() & 0xff));
+        out.insert(out.end(), nal.begin(), nal.end());
+    };
+    for (const auto& nal : sps) put(nal);
+    out.push_back(static_cast<std::uint8_t>(pps.size()));
+    for (const auto& nal : pps) put(nal);
+    const int profile = first[1];
+    if (profile == 66 || profile == 77 || profile == 88) return out;  // ISO 14496-15: the others say more
+    Bits bits(first.subspan(4));
+    (void)bits.golomb();  // the set's number
+    const unsigned chroma = bits.golomb();
+    if (chroma == 3) (void)bits.bit();
+    const unsigned luma_depth = bits.golomb(), chroma_depth = bits.golomb();
+    if (chroma > 3 || luma_depth > 6 || chroma_depth > 6) return {};
+    for (const unsigned byte : {0xfcu | chroma, 0xf8u | luma_depth, 0xf8u | chroma_depth, 0u})
+        out.push_back(static_cast<std::uint8_t>(byte));
+    return out;
+}
+
+void to_lengths(AVPacket& packet, std::vector<std::span<const std::uint8_t>>& nals) {
+    split_start_codes({packet.data, static_cast<std::size_t>(packet.size)}, nals);
+    if (nals.empty()) nals.emplace_back(packet.data, static_cast<std::size_t>(packet.size));  // one bare unit
+    std::size_t size = 0;
+    for (const auto& nal : nals) size += 4 + nal.size();
+    AVBufferRef* buffer = av_buffer_alloc(size + AV_INPUT_BUFFER_PADDING_SIZE);
+    if (!buffer) throw std::bad_alloc();
+    auto* to = buffer->data;
+    for (const auto& nal : nals) {
+        for (const int shift : {24, 16, 8, 0}) *to++ = static_cast<std::uint8_t>(nal.size() >> shift);
+        std::memcpy(to, nal.data(), nal.size());
+        to += nal.size();
+    }
+    std::memset(to, 0, AV_INPUT_BUFFER_PADDING_SIZE);
+    av_buffer_unref(&packet.buf);
+    packet.buf = buffer;
+    packet.data = buffer->data;
+    packet.size = static_cast<int>(size);
 }
 
 std::vector<std::uint8_t> config_of_adts(const AVCodecParameters& par, const AVPacket& frame) {

@@ -38,6 +38,10 @@ private:
 
 /// The same parameters with start codes before the parameter sets.
 [[nodiscard]] Parameters with_start_codes(const AVCodecParameters& from, AVRational time_base);
+/// The "avcC" of H.264 parameter sets with start codes; empty when they are not whole.
+[[nodiscard]] std::vector<std::uint8_t> avcc_of(std::span<const std::uint8_t> extradata);
+/// Start codes become lengths of four bytes, which spares the muxers their own slower way. `nals` is room to work in.
+void to_lengths(AVPacket& packet, std::vector<std::span<const std::uint8_t>>& nals);
 /// What a decoder needs to know of ADTS frames (an AudioSpecificConfig), learnt from one of them; empty if it is broken.
 [[nodiscard]] std::vector<std::uint8_t> config_of_adts(const AVCodecParameters& par, const AVPacket& frame);
 void set_extradata(AVCodecParameters& par, std::span<const std::uint8_t> bytes);

@@ -40,12 +40,14 @@ private:
         AVRational base{1, 1000};  ///< of the output
         UnitCoding coding = UnitCoding::whole;
         int nal_length = 0;
-        TrackSum sum;  ///< the pen's, until it finished
+        bool to_lengths = false;  ///< in our way, before the muxer does
+        TrackSum sum;             ///< the pen's, until it finished
         std::int64_t last_dts = std::numeric_limits<std::int64_t>::min();
         std::int64_t expected = AV_NOPTS_VALUE;  ///< output base: where the next packet of an unbroken track begins
     };
 
     Result<> open_output();
+    void prefer_lengths(State& s, const KnownTrack& known) const;
     [[nodiscard]] const char* muxer_options(Options& options) const;
     Result<Lane*> earliest(bool& late);
     Result<> take(Placed p);
@@ -62,6 +64,7 @@ private:
     std::deque<Lane> lanes_;
     std::vector<State> state_;
     std::unique_ptr<Output> out_;
+    std::vector<std::span<const std::uint8_t>> nals_;  ///< the pen's
     std::optional<Pen> pen_;
     std::deque<Placed> held_;  ///< until it is known which track begins first
     std::size_t held_bytes_ = 0;
@@ -117,6 +120,7 @@ Result<> Joiner::open_output() {
         state_[i].stream = st;
         state_[i].coding = known.coding;
         state_[i].nal_length = known.nal_length;
+        prefer_lengths(state_[i], known);
         state_[i].sum.summary.kind = known.kind;
         state_[i].sum.summary.codec = known.codec;
     }
@@ -125,6 +129,17 @@ Result<> Joiner::open_output() {
     for (auto& s : state_) s.base = s.stream->time_base;
     pen_.emplace([this](Inked& one) { return store(one); });
     return {};
+}
+
+/// H.264 with start codes goes into containers with lengths by our own conversion, where its parameter sets allow it.
+void Joiner::prefer_lengths(State& s, const KnownTrack& known) const {
+    if (known.coding != UnitCoding::h264 || known.form != Form::start_codes || plan_.format == OutputFormat::ts) return;
+    const auto& par = *known.parameters;
+    const auto box = avcc_of({par.extradata, static_cast<std::size_t>(par.extradata_size)});
+    if (box.empty()) return;
+    set_extradata(*s.stream->codecpar, box);
+    s.to_lengths = true;
+    s.nal_length = 4;
 }
 
 /// The lane whose next packet comes first; nullptr at the end of all.
@@ -232,6 +247,7 @@ Result<> Joiner::write(Placed& p) {
 
 Result<> Joiner::store(Inked& one) {
     auto& s = state_[one.track];
+    if (s.to_lengths) to_lengths(*one.packet, nals_);
     const std::span<const std::uint8_t> bytes(one.packet->data, static_cast<std::size_t>(one.packet->size));
     const auto hash = plan_.content ? hash_unit(s.coding, s.nal_length, bytes) : 0;
     s.sum.add(hash, one.pts, one.duration);
