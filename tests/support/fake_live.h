@@ -46,6 +46,7 @@ public:
     std::int64_t numbers = 0;  ///< segment n is media second n - numbers
     std::int64_t phase = 0;    ///< its media begins so many ticks later
     std::int64_t ticks = 0;    ///< what the encoder's clock (90 kHz) shows at media second 0
+    Micros lag{0};             ///< how much later than others it lists its segments
     unsigned flavour = 0;      ///< of the bytes
     int prefetch = 0;          ///< EXT-X-PREFETCH lines
     bool parts = false;        ///< EXT-X-PART, SKIP and preload hints too
@@ -66,8 +67,8 @@ public:
     unsigned generation = 0;
 
     [[nodiscard]] std::uint64_t newest() const {
-        const auto n =
-            first_sequence + at_first_.value_or(window) - 1 + static_cast<std::uint64_t>((clock_.now() - began_) / 1s);
+        const auto n = first_sequence + at_first_.value_or(window) - 1 +
+                       static_cast<std::uint64_t>((clock_.now() - began_ + 1h - lag) / 1s) - 3600;
         return ends_after ? std::min(n, *ends_after) : n;
     }
     [[nodiscard]] std::uint64_t oldest() const {

@@ -1,6 +1,7 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -206,6 +207,17 @@ inline std::string numbers(std::uint64_t from, std::uint64_t to) {
     std::string out;
     for (; from <= to; ++from) out += fmt::format("{}{}", out.empty() ? "" : " ", from);
     return out;
+}
+
+/// The same distance between sound and picture at every moment: all lanes have moved the same clocks by the same
+/// amounts, but for the rounding of their units.
+inline void expect_one_clock(Collector& sink) {
+    for (const auto& [number, lane] : sink.beside) {
+        ASSERT_EQ(lane.offsets.size(), sink.offsets.size()) << "lane " << number;
+        for (std::size_t i = 0; i < lane.offsets.size(); ++i)
+            EXPECT_NEAR(static_cast<double>(lane.offsets[i].count()), static_cast<double>(sink.offsets[i].count()), 25)
+                << "lane " << number << ", stretch " << i;
+    }
 }
 
 /// Everything that came out is, byte for byte, what the origin handed out.

@@ -63,6 +63,13 @@ Result<> in_the_clear(const Bytes& header) {
     return Error{Errc::unsupported, "the stream is protected by Common Encryption (CENC), which weir does not record"};
 }
 
+Result<> usable_header(const Bytes& header) {
+    if (sniff(header.view()) == Content::ts) return {};
+    const auto init = mp4::read_init_segment(header);
+    if (init || init.error().code == Errc::unsupported) return {};
+    return init.error();
+}
+
 std::optional<Micros> first_time(Content content, const Bytes& header, const std::deque<Bytes>& pieces) {
     if (content == Content::fmp4) return first_fragment_time(header, pieces);
     auto cutter = make_cutter(content, 0, 1);

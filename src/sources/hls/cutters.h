@@ -14,6 +14,9 @@ namespace weir::hls {
 /// Is the media behind this ftyp+moov encrypted sample by sample (encv, enca)? Such media is not recorded.
 [[nodiscard]] Result<> in_the_clear(const Bytes& header);
 
+/// Does what EXT-X-MAP named hold the tables it is for? bad_input: it came cut short, or something else came.
+[[nodiscard]] Result<> usable_header(const Bytes& header);
+
 /// The source's own first timestamp in what came of a segment so far; none while it is not seen.
 [[nodiscard]] std::optional<Micros> first_time(Content content, const Bytes& header, const std::deque<Bytes>& pieces);
 

@@ -131,7 +131,8 @@ void Follower::start_beside() {
         if (settings_.resume)
             for (const auto& at : settings_.resume->beside)
                 if (at.lane == number)
-                    b.lane->resume_at({at.unit, at.gen, at.stream_time, settings_.resume->last_written, {}});
+                    b.lane->resume_at({at.unit, at.gen, at.stream_time, settings_.resume->last_written, {},
+                                        settings_.resume->offset});
         presentation_.lanes.push_back(b.lane.get());
     }
     for (auto& b : beside_) b.task->spawn(run_beside(b), "hls alternate audio");
@@ -165,15 +166,17 @@ Task<Result<End>> Follower::run(ItemSink& sink, Demand& demand) {
     co_return ended;
 }
 
-/// The recording has ended with its main lane: the others hand on what covers the same time, and no more.
+/// The recording has ended with its main lane: the others hand on what covers the same time, and what their finished
+/// playlists still hold after it.
 Task<void> Follower::end_beside(Demand& demand, const Result<End>& ended) {
     const bool stopped = !ended || ended->reason == EndReason::stopped || demand.stop.asked();
-    for (auto& b : beside_) b.lane->close(main_.position(), stopped ? patience_stopped : patience_ended);
+    const bool whole = !stopped && ended->reason == EndReason::endlist;
+    for (auto& b : beside_) b.lane->close(main_.position(), stopped ? patience_stopped : patience_ended, whole);
     bool hurried = stopped;
     while (!all_ended()) {
         bool unread = false;
         for (auto& b : beside_)
-            if (!b.ended && !b.lane->prepared() && !b.task->stopping().asked()) {
+            if (!b.ended && !b.lane->prepared() && (hurried || b.lane->failing()) && !b.task->stopping().asked()) {
                 b.task->ask_stop("the recording ended");
                 unread = true;
             }
@@ -182,7 +185,7 @@ Task<void> Follower::end_beside(Demand& demand, const Result<End>& ended) {
         if (rung) continue;
         co_await uncancellable();
         if (std::exchange(hurried, true)) continue;
-        for (auto& b : beside_) b.lane->close(main_.position(), patience_stopped);
+        for (auto& b : beside_) b.lane->close(main_.position(), patience_stopped, false);
     }
     co_await uncancellable();
     for (auto& b : beside_) co_await b.task->stop("the source ended");

@@ -171,5 +171,140 @@ TEST(HlsModel, HandedOutIsDeliveredPlusListed) {
     RecordProperty("retries", std::to_string(retries));
 }
 
+/// One lane of one or two renditions: every media second is there, or listed, and none comes out changed.
+struct LaneJudge {
+    test::LaneGot& lane;
+    std::vector<test::FakeLive*> renditions;
+    std::uint64_t got = 0, missing = 0;
+    int switches = 0;
+    double repeated = 0;
+
+    [[nodiscard]] test::FakeLive* origin_of(const test::LaneGot::Got& g) const {
+        for (auto* live : renditions) {
+            const auto& sent = live->plain(0, g.first);
+            if (g.gap ? sent.compare(0, g.bytes.size(), g.bytes) == 0 : sent == g.bytes) return live;
+        }
+        return nullptr;
+    }
+    static double second_of(const test::FakeLive& live, std::uint64_t number) {
+        return static_cast<double>(static_cast<std::int64_t>(number) - live.numbers);
+    }
+
+    void check() {
+        std::optional<std::uint64_t> next;
+        std::optional<double> expected;
+        std::uint32_t gen = 0;
+        const test::FakeLive* before = nullptr;
+        for (const auto& g : lane.got) {
+            if (g.gap && g.last == 0) {  // a lane that could not be read to the end of the recording
+                ASSERT_EQ(&g, &lane.got.back());
+                break;
+            }
+            ASSERT_GE(g.gen, gen) << g.first;
+            if (g.gen != gen) next.reset();
+            gen = g.gen;
+            ASSERT_EQ(g.first, next.value_or(g.first)) << "order or hole";
+            next = g.last + 1;
+            if (g.gap) {
+                ASSERT_FALSE(g.why.empty());
+                if (g.partial) {
+                    ASSERT_NE(origin_of(g), nullptr) << g.first;
+                }
+                missing += g.last - g.first + 1;
+                if (expected) *expected += static_cast<double>(g.last - g.first + 1);
+                continue;
+            }
+            const auto* live = origin_of(g);
+            ASSERT_NE(live, nullptr) << "unit " << g.first << " came out changed";
+            ++got;
+            switches += before && live != before ? 1 : 0;
+            before = live;
+            const auto begins = second_of(*live, g.first);
+            if (expected) {
+                ASSERT_LE(begins, *expected + 0.01) << "media is missing without a word before " << g.first;
+                repeated += std::max(0.0, *expected - begins);
+            }
+            expected = begins + 1;
+        }
+    }
+};
+
+void spoil(test::FakeLive& live, Chaos& chaos, Clock& clock, unsigned bad) {
+    const auto dead = chaos.chance(15) ? 115 + chaos.upto(30) : 0;
+    const auto outage = clock.now() + Millis(3000 + chaos.upto(20'000));
+    const auto outage_ends = outage + Millis(chaos.upto(3) * 5000);
+    auto first = std::make_shared<bool>(true);
+    live.faults = [&chaos, &clock, bad, outage, outage_ends, first](const HttpRequest& r) -> std::optional<Reply> {
+        if (!r.url.path.ends_with(".m3u8") || std::exchange(*first, false)) return std::nullopt;
+        if (clock.now() >= outage && clock.now() < outage_ends) return chaos.playlist();
+        return chaos.chance(bad / 2) ? std::optional(chaos.playlist()) : std::nullopt;
+    };
+    live.segment_faults = [&chaos, bad, dead](std::uint64_t n, int, const std::string& body) -> std::optional<Reply> {
+        if (n == dead) return Reply{404, ""};
+        return chaos.chance(bad) ? std::optional(chaos.segment(body)) : std::nullopt;
+    };
+}
+
+/// 200 lives with sound of its own, in which the rendition is changed now and then.
+TEST(HlsModel, TwoLanesAndSwitches_FC2_47) {
+    std::uint64_t got = 0, missing = 0, retries = 0;
+    int switches = 0;
+    for (unsigned seed = 1; seed <= 200; ++seed) {
+        SCOPED_TRACE(fmt::format("seed {}", seed));
+        HlsRig rig;
+        Chaos chaos(seed);
+        rig.settings.seed = seed;
+        auto &high = rig.add("hi", 1), &low = rig.add("lo", 2), &sound = rig.add("snd", 3);
+        sound.sound = true;
+        low.numbers = std::array{0, 0, 1, 5000}[chaos.upto(4)];
+        sound.numbers = std::array{0, 30}[chaos.upto(2)];
+        const auto form = chaos.chance(50) ? test::FakeLive::Form::fmp4 : test::FakeLive::Form::ts;
+        const auto last = 150 + chaos.upto(10);
+        const auto window = 5 + chaos.upto(10);
+        const bool dates = chaos.chance(50);
+        const auto bad = chaos.upto(4) * 8;
+        for (auto* live : {&high, &low, &sound}) {
+            live->form = form;
+            live->window = window;
+            live->dates = dates;
+            live->first_sequence += static_cast<std::uint64_t>(live->numbers);
+            live->ends_after = last + static_cast<std::uint64_t>(live->numbers);
+            spoil(*live, chaos, rig.clock, bad);
+        }
+        rig.use_master(
+            "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"s\",NAME=\"m\",DEFAULT=YES,URI=\"snd/live.m3u8\"\n"
+            "#EXT-X-STREAM-INF:BANDWIDTH=5000000,RESOLUTION=1280x720,AUDIO=\"s\"\nhi/live.m3u8\n"
+            "#EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=640x360,AUDIO=\"s\"\nlo/live.m3u8\n");
+        for (unsigned i = 0, count = chaos.upto(5); i < count; ++i)
+            rig.at(Millis(2000 + chaos.upto(40'000)),
+                   [&rig, name = chaos.chance(50) ? "worst" : "best"] { rig.demand.rendition_wanted = name; });
+        if (chaos.chance(15)) rig.at(Millis(5000 + chaos.upto(40'000)), [&] { rig.demand.stop.ask("enough"); });
+        const auto ended = rig.run();
+        ASSERT_TRUE(ended.has_value()) << ended.error().text();
+        LaneJudge picture{rig.sink, {&high, &low}}, beside{rig.sink.lane(1), {&sound}};
+        picture.check();
+        beside.check();
+        EXPECT_LE(picture.repeated, picture.switches + static_cast<double>(picture.missing))
+            << "a unit for each switch";
+        const auto stats = rig.source->stats();
+        EXPECT_EQ(stats.got, picture.got + beside.got);
+        EXPECT_EQ(stats.asked, stats.got + stats.missing);
+        if (ended->reason == EndReason::endlist) {
+            EXPECT_GE(rig.sink.got.back().last, last) << "the last units are missing without a word";
+        }
+        if (testing::Test::HasFailure()) {
+            ADD_FAILURE() << rig.sink.text() << "\n" << rig.sink.lane(1).text();
+            return;
+        }
+        got += stats.got;
+        missing += stats.missing;
+        retries += stats.retries;
+        switches += picture.switches;
+    }
+    EXPECT_GT(switches, 100);
+    EXPECT_GT(retries, 1000u);
+    EXPECT_GT(got, 10 * missing);
+}
+
 }  // namespace
 }  // namespace weir::hls

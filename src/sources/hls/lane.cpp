@@ -184,6 +184,7 @@ void Lane::take(const Loader::Loaded& loaded) {
 
 void Lane::note(const MediaPlaylist& media) {
     if (media.target_duration.count() > 0) target_ = std::max<Micros>(media.target_duration, 100ms);
+    last_taken_ = clock_.now();
     span_ = Micros{0};
     for (const auto& s : media.segments) span_ += s.duration;
     if (media.date_ranges.size() > date_ranges_)
@@ -199,6 +200,7 @@ UnitPtr Lane::make_unit(Segment segment, std::uint32_t gen, const std::shared_pt
     unit->base = base;
     unit->gen = gen;
     unit->rendition = rendition_;
+    unit->shift = shift_;
     unit->trial = placing_;
     if (unit->segment.gap) {
         unit->state = Unit::State::failed;
@@ -216,6 +218,7 @@ void Lane::enqueue(std::vector<Found> found, const std::shared_ptr<const Url>& b
         auto& listed = std::get<Listed>(f);
         last_listed_ = listed.segment;
         last_base_ = base;
+        if (listed.restart) shift_ = 0;
         auto unit = make_unit(std::move(listed.segment), listed.gen, base);
         unit->restart = listed.restart;
         if (listed.restart) unit->trial = placing_ = false;

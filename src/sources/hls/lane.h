@@ -86,9 +86,10 @@ public:
     // lane_beside.cpp: the other lanes
     Task<void> run_beside(Url url);
     /// The recording has ended at `until`: what covers the same time is still handed on, as long as something comes
-    /// within `patience`.
-    void close(Micros until, Micros patience);
+    /// within `patience`. `whole`: the main playlist is finished, so this one is read to its own end when that is near.
+    void close(Micros until, Micros patience, bool whole);
     void wake() { work_.notify(); }
+    [[nodiscard]] bool failing() const noexcept { return !unread_.empty(); }  ///< it could not be read so far
 
     // lane_switch.cpp
     void follow(Switch to);
@@ -158,7 +159,8 @@ private:
     [[nodiscard]] Place place_by_time(Unit& unit, Micros offset, std::vector<Item>& items);
     [[nodiscard]] bool wait_for_main(Unit& unit, TimeLine line);
     void settle(Unit& unit, std::optional<Micros> start, std::vector<Item>& items);
-    void list_hole(const Unit& unit, Micros hole, std::vector<Item>& items);
+    void list_hole(const Unit& unit, Micros hole, std::uint64_t lost, std::vector<Item>& items);
+    void leave_untried(Missed missed);
     void leave_out(Unit& unit);
     void strip_overlap(std::vector<Item>& items, std::size_t from);
 
@@ -187,7 +189,8 @@ private:
     [[nodiscard]] bool closed() const;
     Task<Result<>> ready_beside(const Url& url);
     Task<void> tick();
-    Task<void> list_unread(const std::string& why);
+    Task<void> list_late();
+    Task<void> list_unread();
 
     Presentation& p_;
     Clock& clock_;
@@ -203,7 +206,7 @@ private:
     Micros target_{1'000'000}, span_{0};  ///< span: media listed at once
     int hard_failures_ = 0, failures_ = 0;
     std::optional<Error> playlist_error_;
-    SteadyTime last_new_ = {};
+    SteadyTime last_new_ = {}, last_taken_ = {};
     std::optional<SteadyTime> refreshed_;
     std::optional<End> finished_;  ///< nothing new will come
     std::size_t date_ranges_ = 0;
@@ -247,9 +250,11 @@ private:
     // Beside the main lane
     struct Closing {
         Micros until{0}, patience{0};
+        bool whole = false;
     };
     std::optional<Closing> closing_;
     SteadyTime last_progress_ = {};
+    std::string unread_;  ///< why
     Demand own_demand_;
 
     Bell work_, room_;

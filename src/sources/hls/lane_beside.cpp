@@ -17,15 +17,14 @@ constexpr Micros again_after = 5s;
 Task<void> Lane::run_beside(Url url) {
     co_await errors_not_throws();
     demand_ = &own_demand_;
-    std::string why;
     while (!closing_ && !prepared_) {
         auto ready = co_await ready_beside(url);
         if (ready) break;
         if (ready.error().code == Errc::cancelled) break;
-        if (why.empty())
+        if (unread_.empty())
             WEIR_LOG(warn, "alternate audio cannot be read", {"lane", number_}, {"url", masked_url(url.text())},
                      {"why", ready.error().text()});
-        why = ready.error().text();
+        unread_ = ready.error().text();
         last_progress_ = clock_.now();
         while (!closing_ && clock_.now() < last_progress_ + again_after) {
             const bool came = co_await clock_.sleep_for(250ms);
@@ -34,17 +33,17 @@ Task<void> Lane::run_beside(Url url) {
         if (own_demand_.stop.asked()) break;
     }
     if (prepared_) {
-        why.clear();
+        unread_.clear();
         tasks_.spawn(tick(), "hls lane");
         auto ended = co_await run(own_demand_);
-        if (!ended) why = ended.error().text();
-        if (ended && playlist_error_) why = short_reason(*playlist_error_);
+        if (!ended) unread_ = ended.error().text();
+        if (ended && playlist_error_) unread_ = short_reason(*playlist_error_);
         if (!ended && !p_.sink_error)
             WEIR_LOG(warn, "alternate audio ends early", {"lane", number_}, {"why", ended.error().text()});
     }
     co_await uncancellable();
     while (!closing_ && !p_.sink_error) (void)co_await work_.wait();
-    if (!why.empty() && !p_.sink_error) co_await list_unread(why);
+    if (!p_.sink_error) co_await list_unread();
 }
 
 Task<Result<>> Lane::ready_beside(const Url& url) {
@@ -55,23 +54,45 @@ Task<Result<>> Lane::ready_beside(const Url& url) {
     co_return co_await enter(std::move(*loaded), url);
 }
 
-/// From where this lane stopped to the end of the recording.
-Task<void> Lane::list_unread(const std::string& why) {
-    if (closing_->until <= position_ + (delivered_any_ ? target_ : Micros{0})) co_return;
-    Gap gap;
-    gap.lane = number_;
-    gap.gen = window_.gen();
-    gap.from = position_;
-    gap.to = closing_->until;
-    gap.exact = false;
-    gap.why = why;
+/// What is still in line and covers the recording's time did not come soon enough.
+Task<void> Lane::list_late() {
     std::vector<Item> items;
-    items.emplace_back(std::move(gap));
+    for (auto& entry : queue_) {
+        if (position_ + 100ms >= closing_->until) break;
+        const auto* unit = entry.unit.get();
+        const auto why = unit && unit->error ? short_reason(*unit->error) : std::string("came too late");
+        if (!unit)
+            placing_ ? leave_untried(entry.missed) : lose(entry.missed, items);
+        else if (unit->trial)
+            leave_untried({unit->gen, unit->segment.sequence, unit->segment.sequence, {}, why});
+        else
+            lose(*entry.unit, why, items);
+    }
     (void)co_await hand_on(items);
 }
 
-void Lane::close(Micros until, Micros patience) {
-    closing_ = Closing{until, patience};
+/// From where this lane stopped to the end of the recording.
+Task<void> Lane::list_unread() {
+    std::vector<Item> items;
+    if (untried_) {
+        auto missed = *untried_;
+        missed.duration = std::max(Micros{0}, closing_->until - position_);
+        lose(missed, items);
+    } else if (failing() && closing_->until > position_ + (delivered_any_ ? target_ : Micros{0})) {
+        Gap gap;
+        gap.lane = number_;
+        gap.gen = window_.gen();
+        gap.from = position_;
+        gap.to = closing_->until;
+        gap.exact = false;
+        gap.why = unread_;
+        items.emplace_back(std::move(gap));
+    }
+    (void)co_await hand_on(items);
+}
+
+void Lane::close(Micros until, Micros patience, bool whole) {
+    closing_ = Closing{until, patience, whole};
     last_progress_ = std::max(last_progress_, clock_.now());
     work_.notify();
 }
@@ -79,8 +100,11 @@ void Lane::close(Micros until, Micros patience) {
 bool Lane::closed() const {
     if (!closing_) return false;
     const bool between = queue_.empty() || !queue_.front().unit || !queue_.front().unit->begun;
-    if (between && position_ >= closing_->until) return true;
-    return clock_.now() >= last_progress_ + closing_->patience;
+    const bool covered = position_ >= closing_->until;
+    const auto beyond = closing_->whole ? 2 * target_ : Micros{0};
+    if (between && covered && position_ >= closing_->until + beyond) return true;
+    const auto patience = closing_->whole && covered ? 3 * target_ : closing_->patience;
+    return clock_.now() >= last_progress_ + std::min(patience, closing_->patience);
 }
 
 /// Looks at the patience of close() now and then.

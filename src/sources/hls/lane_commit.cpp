@@ -28,6 +28,7 @@ Task<Result<End>> Lane::run(Demand& demand) {
     co_await uncancellable();
     stopping_ = true;
     co_await tasks_.stop("the source ended");
+    if (closing_ && !p_.sink_error) co_await list_late();
     queue_.clear();
     co_return ended;
 }
@@ -70,7 +71,10 @@ Task<Result<End>> Lane::commit(Demand& demand) {
 
 Task<Result<>> Lane::step_missed() {
     std::vector<Item> items;
-    lose(queue_.front().missed, items);
+    if (placing_)
+        leave_untried(queue_.front().missed);
+    else
+        lose(queue_.front().missed, items);
     pop();
     co_return co_await hand_on(items);
 }

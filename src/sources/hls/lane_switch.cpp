@@ -131,8 +131,9 @@ bool Lane::same_rendition(const Loader::Loaded& loaded) const {
 Lane::Cut Lane::cut_now() const {
     Cut cut;
     cut.breaks = line_.breaks;
-    const auto pass_line = [&](const Segment& s) {
-        const auto said = static_cast<std::int64_t>(s.discontinuity_sequence) + shift_;
+    const auto pass_line = [&](const Unit& unit) {
+        const auto& s = unit.segment;
+        const auto said = static_cast<std::int64_t>(s.discontinuity_sequence) + unit.shift;
         cut.breaks = std::max(cut.breaks + (s.discontinuity ? 1 : 0),
                               static_cast<std::uint64_t>(std::max<std::int64_t>(0, said)));
     };
@@ -141,7 +142,7 @@ Lane::Cut Lane::cut_now() const {
                entry.unit->state != Unit::State::done && entry.unit->state != Unit::State::failed;
     };
     for (; cut.index < queue_.size() && !untouched(queue_[cut.index]); ++cut.index)
-        if (const auto& unit = queue_[cut.index].unit; unit && !unit->entered) pass_line(unit->segment);
+        if (const auto& unit = queue_[cut.index].unit; unit && !unit->entered) pass_line(*unit);
     cut.number = last_listed_.sequence + 1;
     if (last_listed_.pdt) cut.pdt = *last_listed_.pdt + millis(last_listed_.duration);
     for (auto i = cut.index; i < queue_.size(); ++i)
@@ -150,7 +151,7 @@ Lane::Cut Lane::cut_now() const {
     const auto& next = queue_[cut.index].unit->segment;
     cut.number = next.sequence;
     cut.pdt = next.pdt;
-    pass_line(next);
+    pass_line(*queue_[cut.index].unit);
     return cut;
 }
 
@@ -181,9 +182,12 @@ void Lane::line_up(const MediaPlaylist& media, Cut& cut) const {
         cut.margin = margin_dated;
         return;
     }
+    // What may have been listed since the old playlist was read is not known there yet.
+    const auto unseen = std::chrono::duration_cast<Micros>(clock_.now() - last_taken_);
+    const auto wanted = cut.tail + (media.endlist ? Micros{0} : std::min(unseen, span_));
     Micros tail{0};
     cut.first = all.size();
-    while (cut.first > 0 && tail < cut.tail) tail += all[--cut.first].duration;
+    while (cut.first > 0 && tail < wanted) tail += all[--cut.first].duration;
     cut.margin = cut.first;
 }
 

@@ -17,11 +17,19 @@ Micros tolerance(const Unit& unit) {
     return std::min<Micros>(unit.segment.duration / 10, 100ms);
 }
 
+/// Units like this one that fill a hole before it; none when it is but rounding.
+std::uint64_t units_in(Micros hole, const Unit& unit) {
+    const auto each = std::max<Micros>(unit.segment.duration, 1ms);
+    if (hole <= std::max<Micros>(each / 2, 100ms)) return 0;
+    const auto count = static_cast<std::uint64_t>((hole + each / 2) / each);
+    return std::min(std::max<std::uint64_t>(count, 1), unit.segment.sequence);
+}
+
 }  // namespace
 
 /// Discontinuity sequences count from playlist to playlist; servers that do not write them are counted for.
 TimeLine Lane::line_of(const Unit& unit) const {
-    const auto signed_breaks = static_cast<std::int64_t>(unit.segment.discontinuity_sequence) + shift_;
+    const auto signed_breaks = static_cast<std::int64_t>(unit.segment.discontinuity_sequence) + unit.shift;
     const auto said = static_cast<std::uint64_t>(std::max<std::int64_t>(0, signed_breaks));
     if (unit.restart) return {line_.era + 1, said};
     if (!in_line_) return {0, said};
@@ -34,7 +42,6 @@ void Lane::enter_line(Unit& unit) {
     const auto next = line_of(unit);
     if (unit.restart) {
         break_why_ = "origin restart";
-        shift_ = 0;
     } else if (break_why_.empty() && (unit.segment.discontinuity || (in_line_ && next != line_)) && !unit.trial) {
         break_why_ = "ext-x-discontinuity";
     }
@@ -69,6 +76,8 @@ void Lane::anchor(const Unit& unit) {
     anchored_ = known && !unit.own_clock;
     if (anchored_)
         cutter_->set_offset(*known);
+    else if (resume_ && resume_->offset && !delivered_any_ && break_why_.empty() && !unit.own_clock)
+        cutter_->set_offset(*resume_->offset);  // EXTINF is not exact: by it each lane would move by a little
     else
         cutter_->rebase(p_.times.begin(line_, position_));
 }
@@ -92,10 +101,8 @@ Lane::Place Lane::place(Unit& unit, std::vector<Item>& items) {
     if (unit.pieces.empty()) {
         if (unit.state != Unit::State::done && unit.state != Unit::State::failed) return Place::wait;
         if (unit.trial && (unit.margin || !last_number_)) {
-            if (!untried_ || untried_->gen != unit.gen || untried_->last + 1 != unit.segment.sequence)
-                untried_ = Missed{unit.gen, unit.segment.sequence, 0, {}, {}};
-            untried_->last = unit.segment.sequence;
-            untried_->why = unit.error ? short_reason(*unit.error) : "left the window";
+            const auto number = unit.segment.sequence;
+            leave_untried({unit.gen, number, number, {}, unit.error ? short_reason(*unit.error) : "left the window"});
             return Place::leave_out;
         }
         if (unit.trial) settle(unit, std::nullopt, items);
@@ -126,6 +133,8 @@ Lane::Place Lane::place_by_time(Unit& unit, Micros offset, std::vector<Item>& it
         if (unit.margin) return Place::leave_out;
         unit.own_clock = true;
         settle(unit, std::nullopt, items);
+        if (delivered_any_ && break_why_.empty()) break_why_ = "another clock";
+        reanchor_ = true;
         return Place::take;
     }
     if (start + unit.segment.duration <= position_ + tolerance(unit)) return Place::leave_out;
@@ -146,38 +155,42 @@ bool Lane::wait_for_main(Unit& unit, TimeLine line) {
 /// The first unit of another rendition is found. Its number goes on, or a new generation begins; what lies between is
 /// listed.
 void Lane::settle(Unit& unit, std::optional<Micros> start, std::vector<Item>& items) {
-    placing_ = false;
+    if (unit.rendition == rendition_) placing_ = false;
     for (auto& entry : queue_)
-        if (entry.unit) entry.unit->trial = false;
+        if (entry.unit && entry.unit->rendition == unit.rendition) entry.unit->trial = false;
     const auto hole = start ? *start - position_ : Micros{0};
-    const bool gap = hole > std::max<Micros>(unit.segment.duration / 2, 100ms);
-    const bool in_order = !last_number_ || (unit.gen == last_gen_ && unit.segment.sequence > *last_number_ &&
-                                            (gap || unit.segment.sequence == *last_number_ + 1));
+    const auto lost = units_in(hole, unit);
+    const bool in_order = !last_number_ || (unit.gen == last_gen_ && unit.segment.sequence == *last_number_ + 1 + lost);
     if (!in_order && unit.gen == last_gen_) {
         const auto old = unit.gen, gen = window_.new_generation();
         for (auto& entry : queue_)
-            if (entry.unit && entry.unit->rendition == unit.rendition && entry.unit->gen == old) entry.unit->gen = gen;
+            if (entry.unit && entry.unit->gen == old) entry.unit->gen = gen;
     }
-    if (gap) list_hole(unit, hole, items);
+    if (lost > 0) list_hole(unit, hole, lost, items);
     untried_.reset();
     if (last_number_ && start && cutter_ && cutter_->last_dts() && *start + 100ms < *cutter_->last_dts())
         overlap_ = *cutter_->last_dts();
 }
 
 /// Units between what was handed on and the first one of this rendition: it no longer had them, or they failed.
-void Lane::list_hole(const Unit& unit, Micros hole, std::vector<Item>& items) {
-    if (unit.segment.sequence == 0 || (!last_number_ && !untried_)) return;
+void Lane::list_hole(const Unit& unit, Micros hole, std::uint64_t lost, std::vector<Item>& items) {
+    if (!last_number_ && !untried_) return;
     Missed missed;
     missed.gen = unit.gen;
     missed.last = unit.segment.sequence - 1;
-    const auto each = std::max<Micros>(unit.segment.duration, 1ms);
-    const auto count = std::min<std::uint64_t>(static_cast<std::uint64_t>((hole + each / 2) / each), missed.last + 1);
-    missed.first = missed.last + 1 - std::max<std::uint64_t>(count, 1);
-    if (!last_number_) missed.first = std::max(missed.first, untried_->first);
-    if (last_number_ && unit.gen == last_gen_) missed.first = *last_number_ + 1;
+    missed.first = unit.segment.sequence - lost;
+    if (!last_number_) missed.first = std::clamp(untried_->first, missed.first, missed.last);
     missed.duration = hole;
     missed.why = untried_ ? untried_->why : "not in the other rendition's window";
-    if (missed.first <= missed.last) lose(missed, items);
+    lose(missed, items);
+}
+
+/// Not recorded, and not yet known to be missing: what it would have brought may have been handed on already.
+void Lane::leave_untried(Missed missed) {
+    if (untried_ && untried_->gen == missed.gen && untried_->last + 1 == missed.first)
+        untried_->last = missed.last;
+    else
+        untried_ = std::move(missed);
 }
 
 void Lane::leave_out(Unit& unit) {

@@ -5,6 +5,7 @@
 
 #include "base/secret.h"
 #include "base/text.h"
+#include "sources/hls/cutters.h"
 
 namespace weir::hls {
 namespace {
@@ -151,6 +152,8 @@ Task<Result<Bytes>> Loader::header(const Unit& unit) {
     }
     headers_[name].loading = true;
     auto fetched = co_await fetch_header(unit, std::move(*url));
+    if (fetched)
+        if (auto usable = usable_header(*fetched); !usable) fetched = usable.error();
     headers_[name].loading = false;
     if (fetched) {
         if (headers_.size() > max_headers)

@@ -34,6 +34,7 @@ struct Unit {
     std::shared_ptr<const Url> base;  ///< of the playlist its URI came from
     std::uint32_t gen = 0;
     bool restart = false;
+    std::int64_t shift = 0;  ///< of the discontinuity sequence of its playlist to the lane's
     unsigned rendition = 0;  ///< counts switches of the lane
 
     /// Not yet known to lie after what was handed on: its first timestamp says whether it is taken or left out.
