@@ -1,7 +1,6 @@
 """What `weir download` takes beside HLS (streams and files over HTTP), and the forms its final file may have."""
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -233,6 +232,34 @@ def test_extract_audio_is_made_after_a_kill_too(make_origin, recording, media):
         kill_at_bytes(weir, recording, 300_000, 30)
     recording.download(origin.url, "--from-start")
     assert recording.others() == ["out.m4a"]
+
+
+@pytest.mark.parametrize("point", ["finalise.written", "finalise.renamed", "finalise.raw_deleted", "audio.checked"])
+def test_killed_while_finishing_the_next_start_finishes_what_is_left(make_origin, tmp_path, media, point):
+    origin = make_origin(media.segments[:5], pace=0.02, window=100)
+    wish = ("--from-start", "-x", "-o", "out.mkv", origin.url)
+    with Weir("download", *wish, cwd=tmp_path, failpoint=f"{point}=kill") as weir:
+        assert weir.wait(60) == -signal.SIGKILL, weir.story()
+    weir = run("download", *wish, cwd=tmp_path, expect=WHOLE)
+    assert left(tmp_path) == ["out.m4a", "out.mkv", "out.weir.jsonl"], weir.story()
+    assert (tmp_path / "out.mkv").read_bytes().startswith(b"\x1a\x45\xdf\xa3")
+    run("verify", "out.mkv", cwd=tmp_path, expect=WHOLE)
+
+
+def test_labels_and_fields_make_the_name(make_origin, tmp_path, media):
+    origin = make_origin(media.segments[:3], pace=0.02, window=100)
+    weir = download(tmp_path, origin.url, "--from-start", "--label", "team=../red", "--label", "n=7:8",
+                    "-o", "{{ .Labels.team }}/{{ .ChannelName }} {{ .Title }} {{ .Labels.n }}.{{ .Ext }}")
+    made = os.path.relpath(weir.summary()["file"], tmp_path)
+    assert made.endswith("red/127.0.0.1 127.0.0.1 live 7_8.mp4") and not made.startswith(".."), weir.story()
+    assert len(left(tmp_path)) == 1, "labels climb nowhere"
+
+
+@pytest.mark.parametrize("options", [["--label", "novalue"], ["-o", "{{ .Nonsense }}.{{ .Ext }}"], ["-o", "{{ .Title"],
+                                     ["-o", "{{ .Title }}.exe"], ["--remux-format", "exe"]])
+def test_names_that_cannot_be_made_are_wrong_use(tmp_path, options):
+    run("download", *options, "http://127.0.0.1:1/x", cwd=tmp_path, expect=WRONG_USE).check_one_clear_line()
+    assert left(tmp_path) == []
 
 
 # ---------------------------------------------------------------- one live after another

@@ -61,17 +61,23 @@ Task<std::map<std::string, std::string>> name_data_of(FileLane& lane, Path journ
     co_return data;
 }
 
-Task<bool> is_finished(FileLane& lane, Path journal) {
+/// A recording whose final file is there.
+struct FinishedOne {
+    std::string source_id;
+    Path target;
+};
+Task<std::optional<FinishedOne>> finished_one(FileLane& lane, Path journal) {
     auto strand = lane.strand();
-    bool finished = false;
+    std::optional<FinishedOne> found;
     (void)(co_await lane.run(strand, [&]() -> Result<> {
         auto file = lane.fs().open(journal, false);
         if (!file) return file.error();
         auto loaded = store::load_book(**file);
-        finished = loaded && loaded->book.finished() != nullptr;
+        if (loaded && loaded->book.finished())
+            found = FinishedOne{loaded->book.open.source_id, store::folder_of(journal) / loaded->book.open.target};
         return {};
     })).has_value();
-    co_return finished;
+    co_return found;
 }
 
 }  // namespace
@@ -83,7 +89,7 @@ struct Download::State {
     Task<Result<DownloadResult>> run();
     Task<Result<std::optional<Earlier>>> look_for_unfinished();
     Task<std::optional<Earlier>> take_up(store::Unfinished found);
-    Task<void> look_for_marks(std::optional<Path> mine);
+    Task<std::optional<Earlier>> look_for_marks(bool any_mine);
     Task<Result<>> prepare_source(const std::optional<Earlier>& mine);
     Task<void> prepare_into(const std::optional<Earlier>& mine, Result<>& result);
     Task<Result<DownloadResult>> record(std::optional<Earlier> mine);
@@ -144,20 +150,30 @@ Task<Result<std::optional<Earlier>>> Download::State::look_for_unfinished() {
         if (!each.ended && each.source_id != id && data.contains("http.length")) continue;
         others.spawn(finish_other(each.journal), "finish an earlier recording");
     }
-    co_await look_for_marks(mine);
-    if (!mine) co_return std::optional<Earlier>{};
+    auto only_its_sound = co_await look_for_marks(mine.has_value());
+    if (!mine) co_return only_its_sound;
     auto taken = co_await take_up(*newest);
     co_return taken;
 }
 
-/// Finished recordings whose sound was not made any more.
-Task<void> Download::State::look_for_marks(std::optional<Path> mine) {
+/// Finished recordings whose sound was not made any more. Of this very wish: then that is all there is to do.
+Task<std::optional<Earlier>> Download::State::look_for_marks(bool any_mine) {
+    const auto id = source_id(options.source.url);
     const auto marked = co_await marked_journals(lane, options.target.parent_path());
+    std::optional<Earlier> mine;
     for (const auto& journal : marked) {
-        if (mine && journal == *mine) continue;
-        const auto done = co_await is_finished(lane, journal);
-        if (done) others.spawn(finish_other(journal), "finish an earlier recording's sound");
+        const auto done = co_await finished_one(lane, journal);
+        if (!done) continue;
+        if (any_mine || mine || done->source_id != id || !same_name(done->target, options.target)) {
+            others.spawn(finish_other(journal), "finish an earlier recording's sound");
+            continue;
+        }
+        mine.emplace();
+        mine->unfinished.journal = journal;
+        mine->unfinished.target = done->target;
+        mine->unfinished.ended = true;
     }
+    co_return mine;
 }
 
 Task<std::optional<Earlier>> Download::State::take_up(store::Unfinished found) {

@@ -6,7 +6,9 @@
 #include <filesystem>
 
 #include "apps/recorder/download_loop.h"
+#include "apps/recorder/file_names.h"
 #include "apps/tools/names.h"
+#include "base/ids.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "faces/cli/commands.h"
@@ -29,27 +31,6 @@ Result<std::pair<std::string, std::string>> parse_header(const std::string& text
     return std::pair(text.substr(0, colon), std::move(value));
 }
 
-/// What the finished file is to end in, when the user said so: "--remux-format mkv" or the ending of -o.
-Result<std::string> wished_ending(const DownloadArguments& a, bool is_template) {
-    std::string ending;
-    if (!a.remux_format.empty()) {
-        auto format = apps::format_named(a.remux_format);
-        if (!format) return within("--remux-format", format.error());
-        const auto word = ascii_lowered(a.remux_format);
-        const auto said = media::format_for("x." + word);
-        ending = said ? "." + word : std::string(media::ending_of(*format));
-    }
-    if (a.output.empty() || is_template) return ending;
-    const Path target(a.output);
-    auto format = media::format_for(target.filename().string());
-    if (!format) return within(fmt::format("-o {}", a.output), format.error());
-    auto own = target.extension().string();
-    if (!ending.empty() && ascii_lowered(own) != ending)
-        return Error{Errc::bad_input,
-                     fmt::format("-o ends in {} and --remux-format asks for {}: give one of them", own, ending)};
-    return own;
-}
-
 Result<Path> checked(const Path& target) {
     const auto size = target.filename().native().size();
     if (size > store::max_name_bytes - store::room_for_endings)
@@ -59,19 +40,87 @@ Result<Path> checked(const Path& target) {
     return std::filesystem::absolute(target).lexically_normal();
 }
 
+Result<std::map<std::string, std::string>> parse_labels(const std::vector<std::string>& texts) {
+    std::map<std::string, std::string> labels;
+    for (const auto& text : texts) {
+        const auto equals = text.find('=');
+        if (equals == std::string::npos || equals == 0)
+            return Error{Errc::bad_input, fmt::format("--label {}: give KEY=VALUE", text.substr(0, 100))};
+        labels[text.substr(0, equals)] = text.substr(equals + 1);
+    }
+    return labels;
+}
+
+/// The template's name of a recording that begins now (FC2-69): a plain address has a host, a path and no more.
+Result<Path> templated(const std::string& text, const Url& url, const std::map<std::string, std::string>& labels,
+                       std::string_view ending) {
+    apps::NameData data;
+    const auto address = url.without_query();
+    data.channel_id = hex16(content_hash(std::as_bytes(std::span(address)))).substr(0, 8);
+    data.channel_name = url.host;
+    data.title = apps::title_of(url);
+    data.time = std::chrono::system_clock::now();
+    data.labels = labels;
+    auto names = apps::FileNames::make(text, data);
+    if (!names) return within("-o", names.error());
+    auto path = names->plain(ending.substr(1));
+    if (!path) return within("-o", path.error());
+    return path;
+}
+
+using Name = std::function<Result<Path>(std::string_view ending)>;
+
+/// Of this recording and, in a loop, of the ones after it.
+Result<Name> make_name(const DownloadArguments& a, const Url& url) {
+    auto labels = parse_labels(a.labels);
+    if (!labels) return labels.error();
+    const bool is_template = a.output.find("{{") != std::string::npos;
+    if (!a.output.empty() && !is_template) return Name{};
+    return Name([text = a.output, url, labels = std::move(*labels)](std::string_view ending) -> Result<Path> {
+        auto name = text.empty() ? Result<Path>(apps::default_name(url, std::chrono::system_clock::now()))
+                                 : templated(text, url, labels, ending);
+        if (!name) return name;
+        name->replace_extension(Path(ending));  // the template may name one itself
+        return std::filesystem::absolute(*name).lexically_normal();
+    });
+}
+
+/// A template that ends in ".mkv" wishes for that as a plain name does.
+std::string plain_ending(const std::string& text) {
+    const auto dot = text.rfind('.');
+    if (dot == std::string::npos || text.find("}}", dot) != std::string::npos) return {};
+    return text.substr(dot);
+}
+
+/// What the finished file is to end in, when the user said so: "--remux-format mkv" or the ending of -o.
+Result<std::string> wished_ending(const DownloadArguments& a) {
+    std::string ending;
+    if (!a.remux_format.empty()) {
+        auto format = apps::format_named(a.remux_format);
+        if (!format) return within("--remux-format", format.error());
+        const auto word = ascii_lowered(a.remux_format);
+        const auto said = media::format_for("x." + word);
+        ending = said ? "." + word : std::string(media::ending_of(*format));
+    }
+    const bool is_template = a.output.find("{{") != std::string::npos;
+    const auto own = is_template ? plain_ending(a.output) : Path(a.output).extension().string();
+    if (a.output.empty() || (is_template && own.empty())) return ending;
+    if (auto format = media::format_for("x" + own); !format)
+        return within(fmt::format("-o {}", a.output), format.error());
+    if (!ending.empty() && ascii_lowered(own) != ending)
+        return Error{Errc::bad_input,
+                     fmt::format("-o ends in {} and --remux-format asks for {}: give one of them", own, ending)};
+    return own;
+}
+
 /// Where the recording goes, and how the names of later ones (--loop) are made.
 Result<> set_names(const DownloadArguments& a, apps::DownloadOptions& o) {
-    const bool is_template = a.output.find("{{") != std::string::npos;
-    auto ending = wished_ending(a, is_template);
+    auto name = make_name(a, o.source.url);
+    if (!name) return name.error();
+    o.name = std::move(*name);
+    auto ending = wished_ending(a);
     if (!ending) return ending.error();
     o.any_ending = ending->empty();
-    if (a.output.empty()) {
-        o.name = [url = o.source.url](std::string_view e) -> Result<Path> {
-            Path name = apps::default_name(url, std::chrono::system_clock::now());
-            name.replace_extension(Path(e));
-            return std::filesystem::absolute(name).lexically_normal();
-        };
-    }
     auto target = o.name ? o.name(ending->empty() ? ".mp4" : *ending) : checked(a.output);
     if (!target) return target.error();
     o.target = std::move(*target);
