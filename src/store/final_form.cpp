@@ -57,6 +57,21 @@ std::optional<bool> is_already(media::OutputFormat format, hls::Content content)
     }
 }
 
+hls::Content content_of(Container c) {
+    switch (c) {
+        case Container::ts:
+            return hls::Content::ts;
+        case Container::flv:
+            return hls::Content::flv;
+        case Container::fmp4:
+            return hls::Content::fmp4;
+        case Container::packed_audio:
+            return hls::Content::packed_audio;
+        default:
+            return hls::Content::unknown;
+    }
+}
+
 Result<hls::Content> content_of(FileSystem& fs, const Book& book, const Path& folder, const Piece& first) {
     auto file = fs.open(folder / book.raw(first.f)->path, false);
     if (!file) return file.error();
@@ -101,6 +116,8 @@ Result<FinalForm> final_form_of(FileSystem& fs, const Book& book, const Path& fo
     if (as_is && !possible)
         form.warning = fmt::format("{} cannot be put into one file as they are; they are remuxed instead",
                                    lanes.size() > 1 ? "several lanes" : "raw files with headers of their own");
+    else if (as_is && known && !is_already(*known, content_of(container)).value_or(true))
+        form.warning = fmt::format("its bytes are {}, whatever its name says", hls::name_of(content_of(container)));
     if (!as_is && !known) form.warning = fmt::format("{}; an MP4 is made", known.error().what);
     if (!(as_is || form.opaque) || !possible) return form;
     auto raw = whole_file(fs, book, folder, pieces);

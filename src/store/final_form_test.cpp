@@ -131,6 +131,20 @@ TEST(FinalForm, WhatCannotStayRawIsRemuxedAndSaid) {
     }
 }
 
+TEST(FinalForm, ANameThatSaysAnotherContainerIsWarnedOf) {
+    for (const auto& [name, warned] : {std::pair{"N.mp4", true}, std::pair{"N.ts", false}, std::pair{"N", false}}) {
+        Rig rig;
+        rig.remux = false;
+        ASSERT_TRUE(rig.open(name));
+        rig.record(1, 4);
+        ASSERT_TRUE(rig.keeper->close(rig.now()));
+        const auto form = final_form_of(rig.fs, rig.book(), rig.dir.path());
+        ASSERT_TRUE(form);
+        EXPECT_EQ(!form->warning.empty(), warned) << name << ": " << form->warning;
+        EXPECT_EQ(form->way, FinalForm::Way::rename);
+    }
+}
+
 TEST(FinalForm, AUnitThatCameTwiceIsInTheFinalFileOnce) {
     for (const bool remux : {true, false}) {
         Rig rig;

@@ -16,8 +16,9 @@ struct FinaliseTools {
 Task<Result<Finished>> finalise_with(asio::any_io_executor ex, Clock& clock, FileLane& lane, Path journal,
                                      bool keep_raw, FinaliseTools tools);
 
-/// The raw bytes that count, in order, in as few stretches as time allows: a new one at each break, new Init, other
-/// file or hole. `shift` takes the source's timestamps to stream time.
+/// The raw bytes that count, lane after lane, each in order and in as few stretches as time allows: a new one at each
+/// break, new Init, other file or hole. `shift` takes the source's timestamps to stream time; where it is not known, the
+/// stretch follows the one before. Headers of raw files other than TS are named beside the bytes, not in them.
 [[nodiscard]] std::vector<media::Stretch> stretches_of(const Book& book, const Path& folder);
 
 }  // namespace weir::store

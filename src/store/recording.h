@@ -29,6 +29,7 @@ struct ResumePoint {
         Micros stream_time{0};
     };
     std::map<std::uint16_t, Lane> lanes = {};  ///< the last whole units of the lanes beside the main one
+    std::optional<Micros> offset = {};         ///< stream time minus the source's own, at that unit; of all lanes
 };
 
 struct RecordingPlan {
@@ -86,12 +87,14 @@ struct Unfinished {
 /// reported in `complaints`.
 Task<Result<std::vector<Unfinished>>> find_unfinished(FileLane& lane, Path folder,
                                                       std::vector<std::string>* complaints);
-/// Cuts torn tails (journal: bad last line; raw: what is past the last good unit or sync, checked by hash; whole TS
-/// packets only) and writes what it did into the journal. Idempotent.
+/// Cuts torn tails (journal: bad last line; raw: what is past the last good unit or sync, checked by hash; whole
+/// pieces of the container only) and writes what it did into the journal. Idempotent.
 Task<Result<Unfinished>> recover(FileLane& lane, Clock& clock, Path journal);
 
 /// Makes the final file next to the raw ones, reads it back, compares, renames, and only then removes the raw files
-/// (unless `keep_raw`). Each step is journalled and may be killed: the next call goes on from there. The target's name
+/// (unless `keep_raw`). All lanes go into the one file, the target's ending says of which container. Without `remux`, and
+/// for files fetched as such, it is the raw bytes themselves: the one raw file gets the name (no copy, and nothing is
+/// left to keep), several of a stream format are appended; else they are remuxed with a warning. Each step is journalled and may be killed: the next call goes on from there. The target's name
 /// gets a number when taken meanwhile. Errors leave the raw files alone and say where they are.
 struct Finished {
     Path file, journal;

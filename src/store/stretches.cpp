@@ -1,3 +1,4 @@
+#include <map>
 #include <set>
 
 #include "store/finalise.h"
@@ -9,11 +10,13 @@ namespace {
 class LaneStretches {
 public:
     LaneStretches(const Book& book, const Path& folder) : book_(book), folder_(folder) {
+        for (const auto& p : book.pieces)
+            if (p.kind == Piece::Kind::header && !p.lost && !self_contained(p.f)) headers_.try_emplace(p.f, &p);
         for (const auto& d : book.discs) breaks_.emplace(d.f, d.off);
         for (const auto& i : book.inits) breaks_.emplace(i.f, i.off + (self_contained(i.f) ? 0 : i.n));
     }
 
-    std::vector<media::Stretch> of(std::uint16_t lane) {
+    [[nodiscard]] std::vector<media::Stretch> of(std::uint16_t lane) {
         out_.clear();
         end_ = 0;
         shift_ = Micros{0};
@@ -57,17 +60,16 @@ private:
     }
 
     void add_header(media::Stretch& s, std::uint32_t f) const {
-        if (self_contained(f)) return;
-        for (const auto& p : book_.pieces) {
-            if (p.kind != Piece::Kind::header || p.f != f || p.off >= s.offset || p.lost) continue;
-            s.header_offset = p.off;
-            s.header_size = p.n;
-        }
+        const auto header = headers_.find(f);
+        if (header == headers_.end()) return;
+        s.header_offset = header->second->off;
+        s.header_size = header->second->n;
     }
 
     const Book& book_;
     const Path& folder_;
     std::set<std::pair<std::uint32_t, std::uint64_t>> breaks_;
+    std::map<std::uint32_t, const Piece*> headers_;
     std::vector<media::Stretch> out_;
     std::uint32_t f_ = 0;
     std::uint64_t end_ = 0;
