@@ -9,44 +9,6 @@
 namespace weir::store {
 namespace {
 
-struct Decoded {
-    char32_t point;
-    std::size_t bytes;
-};
-
-constexpr char32_t replacement = 0xFFFD;
-
-/// One code point of UTF-8; anything broken is one replacement character per byte.
-Decoded decode(std::string_view s) {
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(s[i]); };
-    const auto first = byte(0);
-    if (first < 0x80) return {first, 1};
-    const std::size_t need = first >= 0xF0 && first < 0xF5 ? 4 : first >= 0xE0 ? 3 : first >= 0xC2 ? 2 : 0;
-    if (need == 0 || first >= 0xF5 || s.size() < need) return {replacement, 1};
-    char32_t point = first & (0xFFu >> (need + 1));
-    for (std::size_t i = 1; i < need; ++i) {
-        if ((byte(i) & 0xC0u) != 0x80u) return {replacement, 1};
-        point = (point << 6) | (byte(i) & 0x3Fu);
-    }
-    constexpr std::array<char32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
-    const bool surrogate = point >= 0xD800 && point <= 0xDFFF;
-    if (point < least[need] || surrogate || point > 0x10FFFF) return {replacement, 1};
-    return {point, need};
-}
-
-void append(std::string& out, char32_t c) {
-    const auto put = [&](char32_t v) { out.push_back(static_cast<char>(static_cast<std::uint8_t>(v))); };
-    if (c < 0x80) {
-        put(c);
-    } else if (c < 0x800) {
-        put(0xC0 | (c >> 6)), put(0x80 | (c & 0x3F));
-    } else if (c < 0x10000) {
-        put(0xE0 | (c >> 12)), put(0x80 | ((c >> 6) & 0x3F)), put(0x80 | (c & 0x3F));
-    } else {
-        put(0xF0 | (c >> 18)), put(0x80 | ((c >> 12) & 0x3F)), put(0x80 | ((c >> 6) & 0x3F)), put(0x80 | (c & 0x3F));
-    }
-}
-
 /// Unicode's white space.
 bool is_space(char32_t c) {
     constexpr std::u32string_view spaces = U" \u00A0\u1680\u2028\u2029\u202F\u205F\u3000";
@@ -82,7 +44,7 @@ std::string sanitise_name(std::string_view name) {
     std::u32string kept;
     bool in_run = false;
     while (!name.empty()) {
-        const auto [c, bytes] = decode(name);
+        const auto [c, bytes, valid] = gotemplate::first_rune(name);
         name.remove_prefix(bytes);
         const bool forbidden = std::u32string_view(U"\\/:*?\"<>|").find(c) != std::u32string_view::npos;
         if (forbidden && !in_run) kept.push_back(U'_');
@@ -91,7 +53,7 @@ std::string sanitise_name(std::string_view name) {
     }
     const auto middle = trimmed(trimmed(kept, is_space), [](char32_t c) { return c == U'.'; });
     std::string out;
-    for (const char32_t c : middle) append(out, c);
+    for (const char32_t c : middle) gotemplate::append_rune(out, c);
     if (is_device_name(out)) out.insert(out.begin(), '_');
     return out.empty() ? "_" : out;
 }
@@ -100,7 +62,7 @@ std::string shorten_name(std::string_view name, std::size_t max_bytes) {
     if (name.size() <= max_bytes) return std::string(name);
     std::size_t keep = 0;
     for (std::string_view rest = name; !rest.empty();) {
-        const auto bytes = decode(rest).bytes;
+        const auto bytes = gotemplate::first_rune(rest).bytes;
         if (keep + bytes > max_bytes) break;
         keep += bytes;
         rest.remove_prefix(bytes);
