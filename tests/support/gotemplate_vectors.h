@@ -8,7 +8,7 @@
 #include "proto/gotemplate/json.h"
 #include "proto/gotemplate/template.h"
 
-namespace weir::testing {
+namespace weir::test {
 
 struct VectorReport {
     int passed = 0;
@@ -48,30 +48,30 @@ inline VectorOutcome run_vector(const boost::json::object& vector) {
 }
 
 /// Runs every vector of a file (section 14 of the facts): output, class of the error and its text must be the same.
-    inline VectorReport run_vectors(const std::string& file) {
-        VectorReport report;
-        boost::json::parse_options options;
-        options.max_depth = 200;
-        boost::system::error_code ec;
-        const auto all = boost::json::parse(file, ec, {}, options);
-        const auto* vectors = !ec && all.is_object() ? all.as_object().if_contains("vectors") : nullptr;
-        if (vectors == nullptr || !vectors->is_array()) {
-            report.failures.emplace_back("no vector file");
-            return report;
-        }
-        for (const auto& v : vectors->as_array()) {
-            const auto& vector = v.as_object();
-            const VectorOutcome wanted{.output = vector_text(vector, "output"),
-                                       .parse_error = vector_text(vector, "parse_error"),
-                                       .exec_error = vector_text(vector, "exec_error")};
-            const auto got = run_vector(vector);
-            if (got == wanted)
-                ++report.passed;
-            else
-                report.failures.push_back(vector_text(vector, "id") + ": " + vector_text(vector, "template") +
-                                          "\n  wanted " + wanted.text() + "\n  got    " + got.text());
-        }
+inline VectorReport run_vectors(const std::string& file) {
+    VectorReport report;
+    boost::json::parse_options options;
+    options.max_depth = 200;
+    boost::system::error_code ec;
+    const auto all = boost::json::parse(file, ec, {}, options);
+    const auto* vectors = !ec && all.is_object() ? all.as_object().if_contains("vectors") : nullptr;
+    if (vectors == nullptr || !vectors->is_array()) {
+        report.failures.emplace_back("no vector file");
         return report;
     }
+    for (const auto& v : vectors->as_array()) {
+        const auto& vector = v.as_object();
+        const VectorOutcome wanted{.output = vector_text(vector, "output"),
+                                   .parse_error = vector_text(vector, "parse_error"),
+                                   .exec_error = vector_text(vector, "exec_error")};
+        const auto got = run_vector(vector);
+        if (got == wanted)
+            ++report.passed;
+        else
+            report.failures.push_back(vector_text(vector, "id") + ": " + vector_text(vector, "template") +
+                                      "\n  wanted " + wanted.text() + "\n  got    " + got.text());
+    }
+    return report;
+}
 
-}  // namespace weir::testing
+}  // namespace weir::test

@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
         std::ifstream in(argv[i], std::ios::binary);
         const std::string file{std::istreambuf_iterator<char>(in), {}};
-        const auto report = weir::testing::run_vectors(file);
+        const auto report = weir::test::run_vectors(file);
         for (const auto& failure : report.failures) std::printf("%s: %s\n", argv[i], failure.c_str());
         passed += report.passed;
         failed += report.failures.size();

@@ -55,6 +55,7 @@ public:
             if (!advance()) return;
     }
     std::string output;
+    std::vector<Execution::Piece> pieces;
 
 private:
     struct Range {
@@ -111,7 +112,7 @@ private:
     bool visit(const Node& node, const Value& dot) {
         switch (node.kind) {
             case NodeKind::text:
-                return write(node.text);
+                return write(node.text, true);
             case NodeKind::action: {
                 Value v;
                 return eval_.pipeline(dot, node.pipe.get(), v) && (!node.pipe->declared.empty() || print(node, v));
@@ -133,10 +134,11 @@ private:
         }
     }
 
-    bool write(std::string_view text) {
+    bool write(std::string_view text, bool literal) {
         if (text.size() > r_.options.limits.output_bytes - output.size())
             return r_.fail(fmt::format("more than {} bytes of output", r_.options.limits.output_bytes));
         output += text;
+        if (r_.options.keep_pieces) pieces.push_back({text.size(), literal});
         return true;
     }
 
@@ -149,7 +151,7 @@ private:
         std::string text;
         if (!print_values(values, r_.options.limits.output_bytes, text))
             return r_.fail(fmt::format("more than {} bytes of output", r_.options.limits.output_bytes));
-        return write(text);
+        return write(text, false);
     }
 
     bool branch(const Node& node, const Value& dot) {
@@ -293,7 +295,7 @@ Execution Template::run(const Value& data) const {
     running.current = parsed_->name;
     Walker walker(running, parsed_->definitions);
     walker.run(*parsed_->definitions.find(parsed_->name)->second, data);
-    Execution result{.output = std::move(walker.output), .error = std::nullopt};
+    Execution result{.output = std::move(walker.output), .pieces = std::move(walker.pieces), .error = std::nullopt};
     if (!running.error.empty()) result.error = Error{.code = Errc::bad_input, .what = std::move(running.error)};
     return result;
 }

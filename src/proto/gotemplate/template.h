@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "proto/gotemplate/value.h"
@@ -28,12 +29,20 @@ enum class MissingKey {
 
 struct Options {
     MissingKey missing_key = MissingKey::invalid;
+    bool keep_pieces = false;  ///< fill Execution::pieces
     Limits limits = {};
 };
 
 /// What was printed, also when an error ended it.
 struct Execution {
+    /// A stretch of the output: the template's own text, or what one action printed.
+    struct Piece {
+        std::size_t size;
+        bool literal;
+    };
+
     std::string output;
+    std::vector<Piece> pieces = {};  ///< all of the output, in order, with Options::keep_pieces
     std::optional<Error> error;
 };
 
