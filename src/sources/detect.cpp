@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t look_at = 1024;
 constexpr std::size_t most_for_mp4 = 4u << 20;
 constexpr int short_tries = 3;
+constexpr std::uint64_t longest_file = std::uint64_t{1} << 45;  ///< some live servers name a length without end
 constexpr Millis patience_first_bytes{30'000};
 
 struct Magic {
@@ -179,6 +180,7 @@ Task<Result<Detected>> open_and_look(HttpClient& http, HttpRequest request) {
     d.head = d.body->head();
     if (d.head.status >= 300) co_return status_error(d.head);
     if (!is_coded(d.head)) d.length = d.head.content_length;
+    if (d.length.value_or(0) > longest_file) d.length.reset();
     if (request.range) co_return d;  // bytes from the middle tell nothing
     if (auto read = co_await read_up_to(d, look_at); !read) co_return read.error();
     while (d.body && mp4_is_open(d.first.view())) {

@@ -53,7 +53,7 @@ struct Detected {
     HttpHead head;
     Bytes first;
     std::unique_ptr<HttpBody> body;  ///< none when `first` is all there was
-    /// A finite answer: its whole length, as it is on the wire.
+    /// A finite answer: its whole length, as it is on the wire. Not above 32 TiB: such a length is a live server's.
     std::optional<std::uint64_t> length = {};
 };
 

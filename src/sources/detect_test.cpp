@@ -150,6 +150,18 @@ TEST(Detect, APageIsNotWaitedFor) {
     EXPECT_EQ(rig.asked, 1);
 }
 
+TEST(Detect, ALengthWithoutEndIsALive) {
+    DetectRig rig;
+    rig.server = [](int) {
+        Reply r{200, "FLV\1\5 and more"};
+        r.content_length = std::uint64_t{1} << 62;
+        return r;
+    };
+    const auto found = rig.run();
+    ASSERT_TRUE(found);
+    EXPECT_FALSE(found->length);
+}
+
 TEST(Detect, PackedMediaIsAskedForAgainUnpacked) {
     DetectRig rig;
     rig.server = [](int n) {

@@ -246,11 +246,18 @@ Task<Result<DownloadResult>> Download::State::finish(Path journal, End end, bool
         co_return within("finish", done.error());
     }
     auto verdict = co_await store::verify(shard.executor(), lane, done->file);
-    DownloadResult result{done->file, done->journal, done->duration, done->bytes, 0, 0, 0, std::move(end), resumed};
+    DownloadResult result;
+    result.file = done->file;
+    result.journal = done->journal;
+    result.duration = done->duration;
+    result.bytes = done->bytes;
+    result.end = std::move(end);
+    result.resumed = resumed;
     if (!verdict) co_return within("verify", verdict.error());
     result.asked = verdict->asked;
     result.got = verdict->got;
     result.missing = verdict->missing;
+    result.gaps = verdict->gaps.size();
     if (verdict->state == store::Verdict::State::damaged && !verdict->complaints.empty())
         co_return Error{Errc::io, fmt::format("{} is damaged: {}", done->file.string(), verdict->complaints.front()),
                         "verify"};

@@ -48,6 +48,7 @@ struct DownloadResult {
     Path file, journal;
     Micros duration{0};
     std::uint64_t bytes = 0, asked = 0, got = 0, missing = 0;
+    std::uint64_t gaps = 0;  ///< losses listed, of units or of time
     End end;
     bool resumed = false;
     Path audio = {};     ///< with extract_audio

@@ -149,8 +149,8 @@ Task<Result<>> DownloadSource::prepare_hls(Detected found, Demand& demand, const
     auto settings = options_.source;
     const auto* mine = earlier && earlier->unfinished.source_kind == "hls" ? &earlier->unfinished : nullptr;
     if (mine && mine->at.any) {
-        settings.resume =
-            HlsSettings::Resume{mine->at.unit, mine->at.gen, mine->at.stream_time, mine->at.last_written, {}};
+        settings.resume = HlsSettings::Resume{mine->at.unit,         mine->at.gen, mine->at.stream_time,
+                                              mine->at.last_written, {},           mine->at.offset};
         for (const auto& [lane, at] : mine->at.lanes)
             settings.resume->beside.push_back({lane, at.unit, at.gen, at.stream_time});
     } else if (mine)
@@ -170,6 +170,7 @@ void DownloadSource::prepare_stream(Detected found, const std::optional<Earlier>
     settings.duration = options_.source.duration;
     settings.idle_timeout = options_.source.idle_timeout;
     settings.file_patience = std::max<Millis>(options_.source.idle_timeout, file_patience_at_least);
+    settings.stall = std::min(settings.stall, settings.idle_timeout);
     settings.seed = options_.source.seed;
     sniffed_ending_ = found.sniffed.ending;
     WEIR_LOG(debug, "found", {"form", std::string(found.sniffed.what)},

@@ -88,7 +88,8 @@ void add_download(CLI::App& app, DownloadArguments& a) {
                           "https://host/live.m3u8\n\n"
                           "Ctrl-C ends the recording and finishes the file; a second one leaves at once (the next "
                           "start finishes it).\n"
-                          "The same command after a crash or a kill goes on with the same recording.\n\n") +
+                          "The same command after a crash or a kill goes on with the same recording; so it does with a "
+                          "file that was not fetched whole.\n\n") +
               exit_code_table);
     c->final_callback([&a] { throw CLI::RuntimeError(run_download(a)); });
 }

@@ -213,19 +213,22 @@ void print_json(const apps::DownloadResult& r) {
     std::string more;
     if (!r.audio.empty()) more += fmt::format(R"(,"audio":{})", quoted(r.audio.string()));
     if (!r.combined.empty()) more += fmt::format(R"(,"combined":{})", quoted(r.combined.string()));
-    fmt::print(R"({{"file":{},"duration_s":{:.6f},"bytes":{},"segments":{{"asked":{},"got":{},"missing":{}}},)"
-               R"("journal":{},"end":{},"why":{},"resumed":{}{}}})"
-               "\n",
-               quoted(r.file.string()), seconds(r.duration), r.bytes, r.asked, r.got, r.missing,
-               quoted(r.journal.string()), quoted(std::string(name_of(r.end.reason))), quoted(r.end.why), r.resumed,
-               more);
+    fmt::print(
+        R"({{"file":{},"duration_s":{:.6f},"bytes":{},"segments":{{"asked":{},"got":{},"missing":{}}},"gaps":{},)"
+        R"("journal":{},"end":{},"why":{},"resumed":{}{}}})"
+        "\n",
+        quoted(r.file.string()), seconds(r.duration), r.bytes, r.asked, r.got, r.missing, r.gaps,
+        quoted(r.journal.string()), quoted(std::string(name_of(r.end.reason))), quoted(r.end.why), r.resumed, more);
     std::fflush(stdout);
 }
 
 void print_text(const apps::DownloadResult& r) {
     const auto units = r.asked > 0 ? fmt::format(", {} of {} segments", r.got, r.asked) : std::string();
     fmt::print("{}\n  {}, {}{}\n", r.file.string(), duration_text(r.duration), size_text(r.bytes), units);
-    if (r.missing > 0) fmt::print("  {} segments are missing; see: weir verify '{}'\n", r.missing, r.file.string());
+    if (r.missing > 0)
+        fmt::print("  {} segments are missing; see: weir verify '{}'\n", r.missing, r.file.string());
+    else if (r.gaps > 0)
+        fmt::print("  interrupted {} times; see: weir verify '{}'\n", r.gaps, r.file.string());
     if (!r.audio.empty()) fmt::print("  {}\n", r.audio.string());
     if (!r.combined.empty()) fmt::print("  {}\n", r.combined.string());
     std::fflush(stdout);
@@ -238,7 +241,7 @@ struct Command {
     void tell(const apps::DownloadResult& r) {
         log::set_status_line("");
         a.json ? print_json(r) : print_text(r);
-        losses = losses || r.missing > 0;
+        losses = losses || r.missing > 0 || r.gaps > 0;
     }
     Task<int> run(Shard& shard, apps::DownloadLoop& download) {
         TaskGroup progress(shard.executor());
