@@ -471,6 +471,8 @@ void Keeper::finish_unit(Lane& l) {
         at_->gen = f.key.gen;
         at_->stream_time = l.last_time;
         at_->last_written = wall_;
+        at_->offset.reset();
+        if (f.dts && f.raw_dts) at_->offset = *f.dts - *f.raw_dts;
     }
     l.filling.reset();
 }

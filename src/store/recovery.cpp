@@ -214,6 +214,7 @@ void note_begun(const Book& book, ResumePoint& at) {
             at.unit = p.u - 1;
             at.gen = p.gen;
             at.stream_time = begins;
+            if (p.dts && p.raw_dts) at.offset = *p.dts - *p.raw_dts;
         }
     }
 }
@@ -264,6 +265,7 @@ Unfinished unfinished_of(const Book& book, const Path& journal) {
         u.at.unit = last->u;
         u.at.gen = last->gen;
         u.at.stream_time = last->dts.value_or(Micros{0}) + last->dur;
+        if (last->dts && last->raw_dts) u.at.offset = *last->dts - *last->raw_dts;
     }
     for (const auto& [lane, last] : book.last_units())
         if (lane) u.at.lanes[lane] = {last->u, last->gen, last->dts.value_or(Micros{0}) + last->dur};
