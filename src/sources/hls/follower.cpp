@@ -131,8 +131,12 @@ void Follower::start_beside() {
         if (settings_.resume)
             for (const auto& at : settings_.resume->beside)
                 if (at.lane == number)
-                    b.lane->resume_at({at.unit, at.gen, at.stream_time, settings_.resume->last_written, {},
-                                        settings_.resume->offset});
+                    b.lane->resume_at({at.unit,
+                                       at.gen,
+                                       at.stream_time,
+                                       settings_.resume->last_written,
+                                       {},
+                                       settings_.resume->offset});
         presentation_.lanes.push_back(b.lane.get());
     }
     for (auto& b : beside_) b.task->spawn(run_beside(b), "hls alternate audio");

@@ -37,7 +37,8 @@ struct HlsSettings {
             Micros stream_time{0};
         };
         std::vector<Lane> beside = {};  ///< alternate audio, where known; else it begins where stream_time says
-        std::optional<Micros> offset = {};  ///< stream time minus the source's own; without it what comes begins exactly there
+        std::optional<Micros> offset =
+            {};  ///< stream time minus the source's own; without it what comes begins exactly there
     };
     std::optional<Resume> resume;
     std::uint64_t seed = 0;  ///< of the jitter; 0: from the system. Tests repeat with a fixed one

@@ -232,7 +232,6 @@ private:
     std::unique_ptr<UnitCutter> cutter_;
     Content cutter_content_ = Content::unknown;
     unsigned cutter_rendition_ = 0;
-    Bytes cutter_header_;
     Micros guessed_{0};   ///< media lost since the last unit, as far as its length is a guess
     Micros position_{0};  ///< stream time where the next unit should begin
     bool delivered_any_ = false;

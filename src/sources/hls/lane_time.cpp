@@ -70,20 +70,29 @@ Result<> Lane::choose_cutter(Unit& unit) {
     return {};
 }
 
-/// The line's clock, where another lane has found it; else it begins where this lane stands.
+/// The line's clock, where another lane has found it; else it begins where this lane stands, or another that has more
+/// of the line before.
 void Lane::anchor(const Unit& unit) {
     const auto known = p_.times.offset(line_);
     anchored_ = known && !unit.own_clock;
-    if (anchored_)
+    if (anchored_) {
+        overlap_ = cutter_->last_dts();
         cutter_->set_offset(*known);
-    else if (resume_ && resume_->offset && !delivered_any_ && break_why_.empty() && !unit.own_clock)
-        cutter_->set_offset(*resume_->offset);  // EXTINF is not exact: by it each lane would move by a little
-    else
-        cutter_->rebase(p_.times.begin(line_, position_));
+        return;
+    }
+    if (resume_ && resume_->offset && !delivered_any_ && break_why_.empty() && !unit.own_clock) {
+        cutter_->set_offset(*resume_->offset);  // EXTINF is not exact: by it what comes now would move by a little
+        return;
+    }
+    auto begins = p_.times.begin(line_, position_);
+    for (const auto* lane : p_.lanes)
+        if (lane->in_line_ && lane->line_ < line_ && lane->position_ <= position_ + 3 * target_)
+            begins = std::max(begins, lane->position_);
+    cutter_->rebase(begins);
 }
 
 void Lane::tell_offset(const Unit& unit) {
-    if (anchored_ || unit.own_clock) return;
+    if (anchored_ || unit.own_clock || !cutter_->last_dts()) return;
     const auto offset = cutter_->offset();
     if (!offset) return;
     anchored_ = true;
