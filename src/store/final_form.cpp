@@ -10,7 +10,7 @@
 namespace weir::store {
 namespace {
 
-constexpr std::size_t block = 256u << 10;
+constexpr std::size_t copied_at_once = 256u << 10;
 
 /// What counts, with the header of its file before it where that is read with one.
 std::vector<Piece> bytes_in_order(const Book& book) {
@@ -134,7 +134,7 @@ Result<PiecesRead> read_pieces(FileSystem& fs, const Book& book, const Path& fol
     ContentHash hash_of_all;
     std::unique_ptr<File> file;
     std::uint32_t f = 0;
-    std::vector<std::byte> buffer(block);
+    std::vector<std::byte> buffer(copied_at_once);
     for (const auto& p : pieces) {
         const auto& path = book.raw(p.f)->path;
         if (!file || p.f != f) {

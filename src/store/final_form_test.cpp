@@ -6,9 +6,6 @@
 namespace weir::store {
 namespace {
 
-constexpr Container all_containers[] = {Container::ts, Container::fmp4, Container::flv, Container::packed_audio,
-                                        Container::opaque};
-
 void kill_inside_unit_6(Rig& rig) {
     ASSERT_TRUE(rig.open());
     rig.record(1, 5);
@@ -70,7 +67,7 @@ TEST(FinalForm, TheTargetsEndingIsTheContainer) {
 }
 
 TEST(FinalForm, WithoutRemuxTheOneRawFileGetsTheName) {
-    for (const auto container : all_containers) {
+    for (const auto container : test::all_containers) {
         SCOPED_TRACE(ending_of(container));
         Rig rig;
         rig.container = container;

@@ -6,12 +6,8 @@
 namespace weir::store {
 namespace {
 
-constexpr Container all_containers[] = {Container::ts, Container::fmp4, Container::flv, Container::packed_audio,
-                                        Container::opaque};
-using Numbers = std::vector<std::uint64_t>;
-
 TEST(Lanes, EveryContainerKeepsEveryByteBehindItsHeader) {
-    for (const auto container : all_containers) {
+    for (const auto container : test::all_containers) {
         SCOPED_TRACE(ending_of(container));
         Rig rig;
         rig.container = container;
@@ -127,7 +123,7 @@ TEST(Repeats, AfterAResumeWhatIsWholeAlreadyIsNeitherCountedNorMissing) {
     EXPECT_EQ(v.exit_code(), 3) << text_of(v);
     EXPECT_EQ(v.got, 10u);
     EXPECT_EQ(v.missing, 2u) << "unit 8 is there: " << text_of(v);
-    EXPECT_EQ(rig.check_bytes(), (Numbers{1, 2, 3, 4, 5, 6, 7, 8, 11, 12}));
+    EXPECT_EQ(rig.check_bytes(), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 11, 12}));
 }
 
 TEST(Repeats, ARepeatTakesThePlaceOfWhatWasLostMeanwhile) {

@@ -12,10 +12,10 @@ namespace weir::store {
 namespace {
 
 constexpr std::uint64_t packet = 188;
-constexpr std::size_t block = 256u << 10;
+constexpr std::size_t read_at_once = 256u << 10;
 
 Result<std::uint64_t> whole_packets(File& file, std::uint64_t off, std::uint64_t end) {
-    std::vector<std::byte> buffer(block / packet * packet);
+    std::vector<std::byte> buffer(read_at_once / packet * packet);
     std::uint64_t at = off;
     while (at + packet <= end) {
         const auto want = std::min<std::uint64_t>(buffer.size(), (end - at) / packet * packet);
@@ -33,7 +33,7 @@ Result<std::uint64_t> whole_packets(File& file, std::uint64_t off, std::uint64_t
 /// Frames are short and many: heads are looked at in blocks.
 Result<std::uint64_t> whole_frames(File& file, std::uint64_t off, std::uint64_t end) {
     constexpr std::size_t head = std::max(audio::head_size, audio::id3_head_size);
-    std::vector<std::byte> buffer(block);
+    std::vector<std::byte> buffer(read_at_once);
     std::uint64_t at = off;
     while (at < end) {
         auto got = file.pread(at, std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), end - at)));

@@ -40,6 +40,10 @@ inline std::string mp4_box(std::string_view type, std::string_view body) {
     return be_bytes(8 + body.size(), 4) + std::string(type) + std::string(body);
 }
 
+/// Those that raw files are made of.
+inline constexpr Container all_containers[] = {Container::ts, Container::fmp4, Container::flv, Container::packed_audio,
+                                               Container::opaque};
+
 /// A moof that says where in time one sample stands.
 inline std::string moof_bytes(std::uint64_t seed) {
     const auto full = [](std::uint64_t version_and_flags, const std::string& body) {
