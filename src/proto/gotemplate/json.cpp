@@ -60,32 +60,38 @@ Kind kind_named(std::string_view t) {
     return type->kind;
 }
 
-/// The functions that typed data may name.
-Function function_named(std::string_view name) {
-    using Arguments = std::span<const Value>;
-    if (name == "upper")
-        return [](Arguments a) -> Result<Value> {
-            std::string s = a[0].as_text();
-            for (char& c : s)
-                if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-            return Value::text(std::move(s));
-        };
-    if (name == "add")
-        return [](Arguments a) -> Result<Value> {
-            return Value::integer(static_cast<std::int64_t>(static_cast<std::uint64_t>(a[0].as_int()) +
-                                                            static_cast<std::uint64_t>(a[1].as_int())));
-        };
-    if (name == "fail")
-        return [](Arguments a) -> Result<Value> {
-            return Error{.code = Errc::bad_input, .what = "boom: " + a[0].as_text()};
-        };
-    if (name == "join")
-        return [](Arguments a) -> Result<Value> {
-            std::string s;
-            for (std::size_t i = 1; i < a.size(); ++i) s += (i > 1 ? a[0].as_text() : "") + a[i].as_text();
-            return Value::text(std::move(s));
-        };
-    if (name == "two") return [](Arguments a) -> Result<Value> { return Value::integer(a[0].as_int() * 2); };
+/// The functions that typed data may name; what they take and give is theirs, not the data's to say.
+Value function_named(std::string_view name) {
+    using Given = std::span<const Value>;
+    const auto made = [](Function f, std::string_view type) {
+        return Value::function(std::move(f), types::parse(type));
+    };
+    const auto upper = [](Given a) -> Result<Value> {
+        std::string s = a[0].as_text();
+        for (char& c : s)
+            if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+        return Value::text(std::move(s));
+    };
+    const auto add = [](Given a) -> Result<Value> {
+        return Value::integer(static_cast<std::int64_t>(static_cast<std::uint64_t>(a[0].as_int()) +
+                                                        static_cast<std::uint64_t>(a[1].as_int())));
+    };
+    const auto fail = [](Given a) -> Result<Value> {
+        return Error{.code = Errc::bad_input, .what = "boom: " + a[0].as_text()};
+    };
+    const auto join = [](Given a) -> Result<Value> {
+        std::string s;
+        for (std::size_t i = 1; i < a.size(); ++i) s += (i > 1 ? a[0].as_text() : "") + a[i].as_text();
+        return Value::text(std::move(s));
+    };
+    const auto two = [](Given a) -> Result<Value> {
+        return Value::integer(static_cast<std::int64_t>(static_cast<std::uint64_t>(a[0].as_int()) * 2));
+    };
+    if (name == "upper") return made(upper, "func(string) string");
+    if (name == "add") return made(add, "func(int, int) int");
+    if (name == "fail") return made(fail, "func(string) (string, error)");
+    if (name == "join") return made(join, "func(string, ...string) string");
+    if (name == "two") return made(two, "func(int) (int, error)");
     return {};
 }
 
@@ -129,7 +135,9 @@ public:
             return Value::error(std::string(member(*o, "v")), type.empty() ? "*errors.errorString" : type);
         }
         if (t == "duration") return integer(*o, types::duration());
-        switch (kind_named(t)) {
+        const Kind kind = kind_named(t);
+        if (static_type(v)->kind != kind) return broken(fmt::format("\"{}\" under a type of another kind", t));
+        switch (kind) {
             case Kind::boolean: {
                 const auto* b = o->if_contains("v");
                 return Value::boolean(b != nullptr && b->is_bool() && b->as_bool());
@@ -148,7 +156,8 @@ public:
             case Kind::map:
                 return map(v, *o);
             case Kind::function:
-                return Value::function(function_named(member(*o, "v")), static_type(v));
+                if (auto f = function_named(member(*o, "v")); f.valid()) return f;
+                return Value::zero(static_type(v));
             default:
                 return scalar(v, *o, t);
         }
@@ -246,6 +255,7 @@ private:
         for (const auto& item : *all) {
             auto value = read(item);
             if (!value) return value;
+            if (type->elem->kind == Kind::uint8 && value->kind() != Kind::uint8) return broken("a byte was expected");
             items.push_back(std::move(value.value()));
         }
         return Value::slice(std::move(items), type);

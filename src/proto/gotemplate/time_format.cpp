@@ -90,7 +90,7 @@ struct Found {
     bool utc_is_z = false;
 };
 
-bool is_digit(char c) {
+bool is_layout_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
@@ -98,7 +98,7 @@ bool is_digit(char c) {
 std::size_t fraction_length(std::string_view layout) {
     if (layout.size() < 2 || (layout[0] != '.' && layout[0] != ',') || (layout[1] != '0' && layout[1] != '9')) return 0;
     const auto end = std::min(layout.find_first_not_of(layout[1], 1), layout.size());
-    return end < layout.size() && is_digit(layout[end]) ? 0 : end;
+    return end < layout.size() && is_layout_digit(layout[end]) ? 0 : end;
 }
 
 Found part_at(std::string_view layout) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 
 #include "proto/gotemplate/value.h"
@@ -41,6 +42,12 @@ const TypeRef* find_basic(std::string_view name) {
     return at == all.end() ? nullptr : &at->second;
 }
 
+constexpr std::size_t max_cells = 65536;
+
+std::size_t cells_of(const Type& type) {
+    return type.kind == Kind::array ? std::max<std::size_t>(1, type.length * cells_of(*type.elem)) : 1;
+}
+
 /// Reads one type's text from the front; what it does not know, it takes for a name.
 class Reader {
 public:
@@ -74,6 +81,10 @@ private:
         text_.remove_prefix(word.size());
         return true;
     }
+    /// Passes what fits nowhere, so that a list of a broken text ends.
+    void pass_stray(std::size_t size_before) {
+        if (text_.size() == size_before && !text_.empty()) text_.remove_prefix(1);
+    }
     std::string_view word() {
         const auto end = std::min(text_.find_first_of(" ;,)]}"), text_.size());
         const auto found = text_.substr(0, end);
@@ -100,6 +111,8 @@ private:
         (void)std::from_chars(digits.data(), digits.data() + digits.size(), type.length);
         type.elem = read(depth + 1);
         type.name += type.elem->name;
+        // Its zero value is made and may be compared: arrays of arrays stay small.
+        type.length = std::min(type.length, max_cells / cells_of(*type.elem));
         return std::make_shared<const Type>(std::move(type));
     }
 
@@ -123,18 +136,22 @@ private:
         take("func(");
         Type type{.kind = Kind::function, .name = {}};
         while (!text_.empty() && !take(")")) {
+            const auto before = text_.size();
             type.variadic = take("...");
             auto in = read(depth + 1);
             type.in.push_back(type.variadic ? slice_of(std::move(in)) : std::move(in));
             take(",");
             skip_spaces();
+            pass_stray(before);
         }
         skip_spaces();
         if (take("(")) {
             while (!text_.empty() && !take(")")) {
+                const auto before = text_.size();
                 type.out.push_back(read(depth + 1));
                 take(",");
                 skip_spaces();
+                pass_stray(before);
             }
         } else if (!text_.empty() && text_.find_first_of(";,)]}") != 0) {
             type.out.push_back(read(depth + 1));

@@ -155,7 +155,7 @@ Value Value::zero(const TypeRef& type) {
         case Kind::interface:
             return {type, std::shared_ptr<const Value>()};
         case Kind::array: {
-            const Values items(std::min<std::size_t>(type->length, 4096), zero(type->elem));
+            const Values items(type->length, zero(type->elem));
             const auto count = items.size();
             return {type, shared(Sequence{shared(items), 0, count, count})};
         }
