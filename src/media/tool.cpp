@@ -32,12 +32,14 @@ std::string executable;  // empty: our own
 
 std::string tool_executable() {
     const std::lock_guard guard(executable_lock);
-    return executable.empty() ? own_executable() : executable;
+    return executable;
 }
 
 ChildOptions options_for_tool() {
     ChildOptions o;
-    o.argv = {tool_executable(), "media-tool"};
+    o.program = tool_executable();
+    if (o.program.empty()) o.program = own_program;
+    o.argv = {o.program == own_program ? own_executable() : o.program, "media-tool"};
     o.clean_env = true;
     o.env["LC_ALL"] = "C";
     for (const char* name : {"LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"})

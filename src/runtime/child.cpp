@@ -199,7 +199,7 @@ Result<std::unique_ptr<Child>> Child::start(asio::any_io_executor ex, const Chil
 std::string own_executable() {
     std::array<char, PATH_MAX> path;
     const auto length = ::readlink("/proc/self/exe", path.data(), path.size());
-    return length > 0 ? std::string(path.data(), static_cast<std::size_t>(length)) : std::string("/proc/self/exe");
+    return length > 0 ? std::string(path.data(), static_cast<std::size_t>(length)) : std::string(own_program);
 }
 
 }  // namespace weir

@@ -15,6 +15,7 @@ namespace weir {
 /// limits set before exec. Ends with its parent (PDEATHSIG).
 struct ChildOptions {
     std::vector<std::string> argv;           ///< argv[0] is the program; looked up in PATH when it has no slash
+    std::string program = {};                ///< started in argv[0]'s place, when not empty
     std::map<std::string, std::string> env;  ///< the whole environment when clean_env, else additions
     bool clean_env = false;
     std::string working_folder;               ///< empty: ours
@@ -48,7 +49,9 @@ public:
     virtual Task<ChildExit> kill(Millis grace) = 0;  ///< SIGTERM, then SIGKILL to the group after grace
 };
 
-/// The path of this very program, for starting ourselves as a limited child.
+/// The path of this very program, for people. Start ourselves by `own_program`: it is there even when an upgrade has
+/// put another file in that place since.
 [[nodiscard]] std::string own_executable();
+inline constexpr std::string_view own_program = "/proc/self/exe";
 
 }  // namespace weir

@@ -160,7 +160,9 @@ pid_t fork_quietly(const Plan& plan) {
 
 Result<Launched> launch(const ChildOptions& options) {
     Plan plan;
-    auto program = find_program(options.argv.empty() ? std::string() : options.argv.front());
+    auto program = find_program(!options.program.empty() ? options.program
+                                : options.argv.empty()   ? std::string()
+                                                         : options.argv.front());
     if (!program) return program.error();
     plan.program = std::move(*program);
     for (const auto& argument : options.argv) plan.argv.push_back(const_cast<char*>(argument.c_str()));

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import time
 
@@ -10,7 +11,7 @@ import pytest
 from judge import checks, faults, verify
 from judge.nginx import fetch
 from judge.units import read_units
-from judge.weir import FAILED, LOSSES, WHOLE, WRONG_USE, Recording, Weir, run, wait_until
+from judge.weir import FAILED, LOSSES, WHOLE, WRONG_USE, Recording, Weir, binary, run, wait_until
 
 
 def test_version_names_the_libraries(tmp_path):
@@ -169,6 +170,21 @@ def test_the_demo_source_is_a_live_that_can_be_recorded(tmp_path, recording):
     pictures = [u for u in read_units(recording.file) if u.kind == "video"]
     assert len(pictures) >= 5 * 24
     recording.ledger(WHOLE)
+
+
+def test_an_upgrade_in_mid_recording_does_not_stop_the_finishing(make_origin, recording, media, tmp_path, monkeypatch):
+    """The program's file is taken away (as a package upgrade does) while it records: the child that finishes is still itself."""
+    own = tmp_path / "upgraded" / "weir"
+    own.parent.mkdir()
+    shutil.copy2(binary(), own)
+    monkeypatch.setenv("WEIR_BIN", str(own))
+    origin = make_origin(media.segments[:6], pace=0.3, window=100)
+    with recording.start(origin.url, "--from-start") as weir:
+        wait_until(recording.raw_bytes, 20, "the first bytes")
+        own.unlink()
+        own.write_text("another version\n")
+        weir.wait(60, WHOLE)
+    assert weir.summary()["segments"]["missing"] == 0
 
 
 def test_logs_as_json_are_json(make_origin, recording, media):
