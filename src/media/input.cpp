@@ -105,7 +105,8 @@ Result<> Input::open_demuxer(const Wish& wish, const char* format) {
     context_->max_streams = 64;
     context_->probesize = 16 << 20;
     context_->max_analyze_duration = 20 * AV_TIME_BASE;
-    context_->correct_ts_overflow = 0;  // we unwrap ourselves: libav's own way depends on where a stretch begins
+    // Packets we unwrap ourselves: libav's own way depends on where a stretch begins. For a duration it is good enough.
+    context_->correct_ts_overflow = wish.whole_index ? 1 : 0;
     Options options;
     options.set("protocol_whitelist", "none");
     if (std::string_view(format) == "mov") options.set("advanced_editlist", "0");  // it would hide packets from us
@@ -130,6 +131,14 @@ std::uint64_t Input::position() const noexcept {
 }
 std::uint64_t Input::size() const noexcept {
     return window_size_;
+}
+
+std::uint64_t Input::indexed_packets() const {
+    std::uint64_t all = 0;
+    if (fragmented_ || !std::string_view(context_->iformat->name).starts_with("mov")) return 0;
+    for (unsigned i = 0; i < context_->nb_streams; ++i)
+        all += static_cast<std::uint64_t>(std::max(avformat_index_get_entries_count(context_->streams[i]), 0));
+    return all;
 }
 
 void Input::put_back(Packet packet) {

@@ -144,20 +144,22 @@ void Joiner::prefer_lengths(State& s, const KnownTrack& known) const {
 
 /// The lane whose next packet comes first; nullptr at the end of all.
 Result<Lane*> Joiner::earliest(bool& late) {
-    Lane* first = nullptr;
-    for (auto& lane : lanes_) {
-        const auto at = lane.position();
-        const bool may_follow =
-            std::all_of(lanes_.begin(), lanes_.end(), [&](const Lane& l) { return &l == &lane || l.position() > at; });
-        const auto state = lane.fill(may_follow);
-        if (!state) return state.error();
-        if (*state == Lane::State::late_track) {
-            late = true;
-            return nullptr;
+    for (;;) {
+        Lane* first = nullptr;
+        bool waiting = false;
+        for (auto& lane : lanes_) {
+            std::size_t others_at = plan_.input.size();
+            for (const auto& other : lanes_)
+                if (&other != &lane) others_at = std::min(others_at, other.position());
+            const auto state = lane.fill(others_at);
+            if (!state) return state.error();
+            late = *state == Lane::State::late_track;
+            if (late) return nullptr;
+            waiting = waiting || *state == Lane::State::waiting;
+            if (*state == Lane::State::ready && (!first || lane.time() < first->time())) first = &lane;
         }
-        if (*state == Lane::State::ready && (!first || lane.time() < first->time())) first = &lane;
+        if (first || !waiting) return first;  // else whom a lane waited for has just ended
     }
-    return first;
 }
 
 Result<Ending> Joiner::run(std::unique_ptr<Input> first) {
@@ -286,7 +288,7 @@ Result<Summary> join_here(const JoinPlan& plan, const OnProgress& on_progress,
     if (!first) return within(step, first.error());
     std::uint64_t room = 0;
     if (plan.format == OutputFormat::mp4 || plan.format == OutputFormat::m4a)
-        room = wanted_room ? *wanted_room : index_room(plan, *first && (*first)->is_ts());
+        room = wanted_room ? *wanted_room : index_room(plan, first->get());
     constexpr int max_beginnings = 18;
     for (int i = 0; i < max_beginnings; ++i) {
         Joiner joiner(plan, set, on_progress, room);

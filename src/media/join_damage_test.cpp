@@ -168,6 +168,9 @@ TEST(Probing, SaysWhatTheFileIs) {
         EXPECT_EQ(a.channels, 1);
     }
     EXPECT_EQ(probe_here(data("clip.ts"))->tracks[1].language, "jpn");
+    const TempFolder folder;
+    move_ts(data("clip.ts"), folder / "wrap.ts", "95441.7");
+    EXPECT_NEAR(static_cast<double>(probe_here(folder / "wrap.ts")->duration.count()) / 1e6, 3.0, 0.2);
 }
 
 TEST(FormatFor, GoesByTheLastEnding) {

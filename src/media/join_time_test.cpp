@@ -214,6 +214,25 @@ TEST_F(JoinTime, TimestampsThatWrapInTheSecondOfTwoLanes) {
     EXPECT_EQ(notes(raw), "");
 }
 
+TEST_F(JoinTime, WhatFollowsBeginsWhenAllLanesHaveEnded) {
+    const auto silent = folder_ / "silent.ts";
+    ffmpeg("-i " + data("small.ts") + " -an -t 1 -c copy " + silent);
+    auto sound = whole(data("clip.aac")), second = whole(data("clip.ts"));
+    sound.lane = 1;
+    sound.shift = 1400ms;
+    second.follows = true;
+    const auto raw = make({whole(silent), sound, second});
+    ASSERT_EQ(raw.tracks.size(), 3u);
+    const auto video = times_of(out_, "v:0");
+    const auto sounds = times_of(data("clip.aac"), "a:0");
+    const auto before = times_of(silent, "v:0").size();
+    const auto lane_1 = shell("ffprobe -v error -show_entries stream=index,codec_type,nb_frames -of csv=p=0 " + out_);
+    EXPECT_NEAR(video[before] - times_of(out_, "a:0")[sounds.size() - 1],
+                1024 / 48'000.0 + frames_offset(data("clip.ts")), 0.005)
+        << lane_1;
+    EXPECT_EQ(notes(raw), "");
+}
+
 /// Seconds at which the pattern's flash and beep begin, as ffmpeg's decoders and filters find them.
 std::vector<double> begins(const std::string& command, const std::string& word) {
     std::istringstream lines(shell(command));

@@ -72,11 +72,11 @@ Lane::TrackState& Lane::state(std::size_t track) {
     return state_[track];
 }
 
-Result<Lane::State> Lane::fill(bool may_follow) {
+Result<Lane::State> Lane::fill(std::size_t others_at) {
     while (ready_.empty()) {
         if (!in_ && pending_.empty()) {
             if (next_ == mine_.size()) return State::done;
-            if (stretch().follows && !may_follow) return State::waiting;
+            if (stretch().follows && others_at <= position()) return State::waiting;
             auto opened = open_next();
             if (!opened) return within(fmt::format("stretch {}", position()), opened.error());
             if (!*opened) continue;

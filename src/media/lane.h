@@ -47,8 +47,8 @@ public:
     /// The survey's input, of the lane's first stretch.
     void begin_with(std::unique_ptr<Input> first) { first_ = std::move(first); }
 
-    /// Reads until a packet stands in front. `may_follow`: all stretches before position() were read.
-    Result<State> fill(bool may_follow);
+    /// Reads until a packet stands in front. `others_at`: the first position() of the other lanes.
+    Result<State> fill(std::size_t others_at);
     [[nodiscard]] const Placed& front() const { return ready_.front(); }
     [[nodiscard]] Micros time() const;  ///< of the front, by decoding time
     [[nodiscard]] Placed take();

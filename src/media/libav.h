@@ -81,6 +81,8 @@ public:
 
     [[nodiscard]] AVFormatContext& context() noexcept { return *context_; }
     [[nodiscard]] bool is_ts() const noexcept { return ts_; }
+    /// Packets by the index of an unfragmented MP4, 0 when there is none.
+    [[nodiscard]] std::uint64_t indexed_packets() const;
     [[nodiscard]] bool wraps() const noexcept { return ts_ || packed_; }  ///< times have 33 bits of 90 kHz
     /// False at the end of the window. Damage in the middle is skipped and counted. Times of packed audio are those of
     /// its tags (from 0 without any), and frames follow each other evenly between them.

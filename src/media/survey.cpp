@@ -61,18 +61,22 @@ double densest_sample(const Stretch& stretch) {
 
 }  // namespace
 
-std::uint64_t index_room(const JoinPlan& plan, bool ts) {
+std::uint64_t index_room(const JoinPlan& plan, const Input* first) {
     constexpr std::uint64_t worth_it = 64u << 20;
     constexpr double bytes_per_packet = 24, margin = 1.2, most_waste = 0.01;
-    if (!ts) return 0;
-    std::uint64_t total = 0;
+    if (!first) return 0;
+    std::uint64_t total = 0, stretches = 0;
     const Stretch* largest = nullptr;
     for (const auto& s : plan.input) {
         total += s.size;
+        stretches += s.size > 0;
         if (!largest || s.size > largest->size) largest = &s;
     }
     if (total < worth_it || largest->size < total / 2) return 0;
-    const double room = densest_sample(*largest) * static_cast<double>(total) * bytes_per_packet * margin;
+    double packets = 0;
+    if (first->is_ts()) packets = densest_sample(*largest) * static_cast<double>(total);
+    if (stretches == 1 && !first->is_ts()) packets = static_cast<double>(first->indexed_packets());
+    const double room = packets * bytes_per_packet * margin;
     const bool sensible = room > 0 && room < static_cast<double>(total) * most_waste;
     return sensible ? static_cast<std::uint64_t>(room) + 65'536 : 0;
 }

@@ -10,7 +10,7 @@ namespace weir::media {
 Result<std::unique_ptr<Input>> survey(const JoinPlan& plan, TrackSet& set);
 
 /// Room to leave for an MP4's index, so that a large file need not be written twice; 0 when moving it is the better
-/// way.
-std::uint64_t index_room(const JoinPlan& plan, bool ts);
+/// way. `first` is the input of the first stretch, if it is known.
+std::uint64_t index_room(const JoinPlan& plan, const Input* first);
 
 }  // namespace weir::media

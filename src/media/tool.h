@@ -53,8 +53,17 @@ struct Summary {
 };
 
 /// Remuxes the stretches into a new file (must not exist; MP4 with its index at the front), without transcoding. Streams of
-/// later stretches go on with the tracks of earlier ones by kind, codec and id; what the container cannot hold is left out
-/// and noted. Returns what it read and wrote: an access-unit summary of the input.
+/// later stretches go on with the tracks of earlier ones of their lane by codec and id; what the container cannot hold is
+/// left out and noted. Returns what it read and wrote: an access-unit summary of the input.
+///
+/// inputs   MPEG-TS, MP4 (fragmented too), Matroska, FLV, ADTS, MP3 and (E-)AC-3, by content; in any mixture (FC2-85)
+/// times    33-bit ones are unwrapped; those of packed audio are what its ID3 tags say, from 0 without a tag. A stretch
+///          that begins before the end of what is there: its units that were written already are left out (until the very
+///          unit the file ends with, else the next keyframe) and counted in a note, if it is at most 15 s and more than
+///          0.5 s or the same content. Not for `follows`.
+/// damage   a torn fragment at an end is cut off, broken packets are left out; noted
+/// errors   busy (output exists), bad_input (no inputs, nothing in them that the container can hold), not_found, denied,
+///          no_space, io; the output is taken away again
 struct JoinPlan {
     std::vector<Stretch> input;
     std::string output;
