@@ -80,9 +80,9 @@ void Printer::bad_verb(char32_t verb) {
 
 void Printer::value(const Value& v, char32_t verb, int depth, bool open) {
     if (f.full()) return;
-    if (depth > 0 && v.valid() && open) {
+    if (depth > 0 && v.valid()) {
         argument_ = out_of_interface(v);
-        if (by_method(argument_, verb)) return;
+        if (open && by_method(argument_, verb)) return;
     }
     const Kind kind = v.kind();
     if (is_signed(kind)) return integer_value(static_cast<std::uint64_t>(v.as_int()), true, verb);

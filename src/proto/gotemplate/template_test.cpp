@@ -31,14 +31,16 @@ TEST(GoTemplate, ValuesMadeInCppAreFoundUnderTheirNames) {
              {"Error", Value::interface(types::error(), Value::error("eof"))},
              {"Count", Value::json_number("12.50")},
              {"MetaData", Value::any(Value::structure("api.MetaData", {{"Live", Value::boolean(true)}}))},
-             {"Nothing", Value()}});
+             {"Nothing", Value()},
+             {"Error2", Value::error("boom")}});
     EXPECT_EQ(made("{{.Title}} {{.Labels.a}}{{.Labels}} {{index .Tags 1}} {{.Error}} {{.Count}} {{.MetaData.Live}} "
                    "{{.Nothing}}",
                    data),
               "t 1map[a:1 b:2] y eof 12.50 true <no value>");
     EXPECT_EQ(made("{{printf \"%T\" .}}", data),
               "struct { Title string; Labels map[string]string; Tags []string; Error error; Count json.Number; "
-              "MetaData interface {}; Nothing interface {} }");
+              "MetaData interface {}; Nothing interface {}; Error2 *errors.errorString }");
+    EXPECT_EQ(made("{{printf \"%d %+v\" .Error2 .Error2}}", data), "&{%!d(string=boom)} boom");
 }
 
 TEST(GoTemplate, AnErrorLeavesWhatWasPrinted) {
