@@ -11,7 +11,7 @@ from judge import verify
 from judge.media import media as known_media
 from judge.shelf import FileOnShelf, Shelf
 from judge.units import AUDIO, VIDEO, of_kind, read_ts, read_units
-from judge.weir import FAILED, LOSSES, WHOLE, WRONG_USE, Weir, kill_at_bytes, run, wait_until
+from judge.weir import FAILED, LOSSES, WHOLE, WRONG_USE, Limits, Weir, kill_at_bytes, run, wait_until
 
 BLOCK = 1 << 20
 
@@ -184,6 +184,15 @@ def test_a_killed_file_that_changed_meanwhile_begins_anew(shelf, tmp_path, packe
     weir = download(tmp_path, url, "-o", "out.mkv")
     made = weir.summary()["file"]
     assert open(made, "rb").read() == body and not weir.summary()["resumed"], weir.story()
+
+
+def test_a_disk_that_refuses_some_of_a_file_ends_it_at_once(shelf, tmp_path, packed):
+    body = (packed / "film.mkv").read_bytes() * 4
+    url = shelf.file("/film.mkv", FileOnShelf(body))
+    weir = download(tmp_path, url, "-o", "out.mkv", expect=FAILED, limits=Limits(file_mb=2))
+    assert "the disk did not take all" in weir.stderr and not (tmp_path / "out.mkv").exists(), weir.story()
+    made = download(tmp_path, url, "-o", "out.mkv").summary()["file"]
+    assert open(made, "rb").read() == body
 
 
 def test_a_web_page_is_one_clear_line(shelf, tmp_path):

@@ -318,6 +318,7 @@ Task<Result<>> Download::State::make_recording(const std::optional<Earlier>& min
         mine ? std::optional<Path>(mine->unfinished.journal) : std::nullopt,
         [this](store::RecordingPlan& p, const std::vector<InitPtr>& inits) { return settle(p, inits); },
         std::move(on_made));
+    if (source->file()) recording->want_all();
     co_return Result<>();
 }
 
@@ -332,12 +333,12 @@ Task<Result<DownloadResult>> Download::State::leave(const Result<End>& ended) {
     const auto journal = recording->made()->journal();
     auto left = co_await recording->leave();
     if (!left) WEIR_LOG(error, "the recording could not be left in order", {"error", left.error().text()});
-    auto why = !ended         ? ended.error().text()
-               : lacks_some() ? std::string("the disk did not take all of it")
-                              : "stopped: " + ended->why;
-    co_return Error{ended ? Errc::cancelled : ended.error().code,
-                    fmt::format("{}; {} of {} are kept beside {}, the same command goes on with them", why,
-                                size_text(bytes), size_text(source->file()->length), journal.string())};
+    const bool void_now = lacks_some() || (!ended && ended.error().code == Errc::bad_input);
+    const auto why = ended ? "stopped: " + ended->why : ended.error().text();
+    co_return Error{
+        ended ? Errc::cancelled : ended.error().code,
+        fmt::format("{}; {} of {} stay beside {}{}", why, size_text(bytes), size_text(source->file()->length),
+                    journal.string(), void_now ? "" : ", the same command goes on with them")};
 }
 
 Task<Result<DownloadResult>> Download::State::record(std::optional<Earlier> mine) {

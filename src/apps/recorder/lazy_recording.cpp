@@ -56,7 +56,10 @@ Task<Result<>> LazyRecording::accept(std::span<const Item> items) {
         inits_ = inits_in(items);
         if (auto opened = co_await open(); !opened) co_return opened.error();
     }
-    co_return co_await recording_->accept(items);
+    auto taken = co_await recording_->accept(items);
+    if (taken && want_all_ && recording_->stats().missing_units > 0)
+        co_return Error{Errc::no_space, "the disk did not take all of the file"};
+    co_return taken;
 }
 
 /// All that came up to here.

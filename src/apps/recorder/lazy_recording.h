@@ -23,6 +23,9 @@ public:
                   std::optional<Path> unfinished, Settle settle = {}, Made on_made = {});
     ~LazyRecording() override;
 
+    /// A unit that the disk refused is an error of accept() from now on: without it the rest is worth nothing.
+    void want_all() noexcept { want_all_ = true; }
+
     Task<Result<>> accept(std::span<const Item> items) override;
     Task<Result<>> close();
     /// Instead of close(): what there is stays unfinished, for the next start.
@@ -43,6 +46,7 @@ private:
     std::vector<Item> before_media_;  ///< Inits, losses: a few
     std::vector<InitPtr> inits_;
     std::unique_ptr<store::Recording> recording_;
+    bool want_all_ = false;
 };
 
 }  // namespace weir::apps
