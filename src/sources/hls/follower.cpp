@@ -234,13 +234,13 @@ Result<> Follower::serve_wish(const std::string& wish) {
     const auto chosen = choose_variant(*master_, wish);
     if (!chosen) return chosen.error();
     const auto& variant = master_->variants[*chosen];
-    if (variant.uri == variant_->uri) {
+    auto url = loader_.resolve(master_base_, variant.uri);
+    if (!url) return within("rendition", url.error());
+    if (url->text() == main_.url().text()) {
         demand_->rendition_wanted.clear();
         wish_.clear();
         return {};
     }
-    auto url = loader_.resolve(master_base_, variant.uri);
-    if (!url) return within("rendition", url.error());
     next_variant_ = variant;
     main_.follow(Switch{std::move(*url), variant_name(variant)});
     return {};

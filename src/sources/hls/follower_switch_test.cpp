@@ -274,6 +274,22 @@ TEST(HlsFollow, AFreshAddressOfTheSameRenditionChangesNothing_FC2_67) {
     EXPECT_TRUE(rig.sink.breaks.empty());
 }
 
+TEST(HlsFollow, TheLastWishCounts) {
+    TwoRenditions rig;
+    rig.at(5s, [&] { rig.demand.rendition_wanted = "worst"; });
+    for (int i = 0; i < 3; ++i)
+        rig.at(7s, [&] { rig.source->follow(parse_url("https://live.example/a/hi/live.m3u8").value()); });
+    rig.at(12s, [&] { rig.demand.rendition_wanted = "worst"; });
+    rig.at(12s + 1ms, [&] { rig.source->follow(parse_url("https://live.example/a/lo/live.m3u8").value()); });
+    rig.at(16s, [&] { rig.demand.rendition_wanted = "best"; });
+    rig.end_after(125);
+    expect_end(rig.run(), EndReason::endlist);
+    rig.seamless();
+    EXPECT_EQ(rig.sink.text(), numbers(103, 125));
+    EXPECT_EQ(rig.sink.got.back().bytes, rig.high.plain(125));
+    EXPECT_TRUE(rig.demand.rendition_wanted.empty());
+}
+
 TEST(HlsFollow, AnotherRenditionByItsAddress) {
     TwoRenditions rig;
     rig.settings.url = parse_url("https://live.example/a/hi/live.m3u8").value();

@@ -349,6 +349,21 @@ TEST(HlsFollower, ResumeAfterTheWindowListsWhatLiesBetween) {
     EXPECT_EQ(rig.sink.got[0].from, 33s);
 }
 
+/// What was lost between is as long as the source's clock says, if it is still the same clock.
+TEST(HlsFollower, ResumeKeepsTheOffsetOfTheClock) {
+    for (const bool same_clock : {true, false}) {
+        HlsRig rig;
+        rig.live.ends_after = 112;
+        if (!same_clock) rig.live.ticks = 4'000 * 90'000;
+        rig.settings.resume =
+            HlsSettings::Resume{98, 0, 33s, rig.clock.wall() - 4s, {}, Micros(33s) - Micros(99s) - 40ms};
+        expect_end(rig.run(), EndReason::endlist);
+        EXPECT_EQ(rig.sink.text(), "[99 left the window] " + numbers(100, 112));
+        EXPECT_EQ(rig.sink.times.front(), same_clock ? Micros(34s) - 40ms : Micros(34s));
+        EXPECT_EQ(rig.sink.offsets.size(), 1u);
+    }
+}
+
 TEST(HlsFollower, AnotherLiveIsNotContinued) {
     HlsRig rig;
     rig.live.ends_after = 112;

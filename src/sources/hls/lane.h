@@ -154,6 +154,7 @@ private:
     void enter_line(Unit& unit);
     Result<> choose_cutter(Unit& unit);
     void anchor(const Unit& unit);
+    [[nodiscard]] bool goes_on_after_resume(const Unit& unit) const;
     void tell_offset(const Unit& unit);
     [[nodiscard]] Place place(Unit& unit, std::vector<Item>& items);
     [[nodiscard]] Place place_by_time(Unit& unit, Micros offset, std::vector<Item>& items);

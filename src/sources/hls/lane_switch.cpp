@@ -29,7 +29,8 @@ std::int64_t millis(Micros d) {
 }  // namespace
 
 void Lane::follow(Switch to) {
-    next_switch_ = std::move(to);
+    const auto before = std::exchange(next_switch_, std::move(to));
+    if (before) p_.owner->switched(*this, *before, Error{Errc::cancelled, "another switch took its place"});
     if (!running_ || stopping_ || std::exchange(switching_, true)) return;
     tasks_.spawn(switch_over(), "hls switch");
 }

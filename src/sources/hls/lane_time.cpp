@@ -80,7 +80,7 @@ void Lane::anchor(const Unit& unit) {
         cutter_->set_offset(*known);
         return;
     }
-    if (resume_ && resume_->offset && !delivered_any_ && break_why_.empty() && !unit.own_clock) {
+    if (goes_on_after_resume(unit)) {
         cutter_->set_offset(*resume_->offset);  // EXTINF is not exact: by it what comes now would move by a little
         return;
     }
@@ -89,6 +89,15 @@ void Lane::anchor(const Unit& unit) {
         if (lane->in_line_ && lane->line_ < line_ && lane->position_ <= position_ + 3 * target_)
             begins = std::max(begins, lane->position_);
     cutter_->rebase(begins);
+}
+
+/// Is the source's clock still the one of before the interruption?
+bool Lane::goes_on_after_resume(const Unit& unit) const {
+    if (!resume_ || !resume_->offset || delivered_any_ || !break_why_.empty() || unit.own_clock) return false;
+    const auto raw = first_time(unit.content, unit.header, unit.pieces);
+    if (!raw) return false;
+    const auto start = unwrapped(*raw + *resume_->offset, position_, unit.content);
+    return start >= resume_->stream_time - sane && start - position_ <= sane + guessed_;
 }
 
 void Lane::tell_offset(const Unit& unit) {
