@@ -407,6 +407,7 @@ TEST(HlsFollower, ManyRecordingsSpreadTheirRequests) {
     for (int i = 0; i < 20; ++i) {
         HlsSettings settings;
         settings.url = parse_url(fmt::format("https://live.example/{}/live.m3u8", i)).value();
+        settings.seed = static_cast<std::uint64_t>(i) * 7919 + 1;  // the same draw of the dice each time
         sources.push_back(HlsSource::create(io.get_executor(), clock, http, nullptr, settings));
         sinks.push_back(std::make_unique<test::Collector>());
         asio::co_spawn(io, sources.back()->run(*sinks.back(), demand),
