@@ -90,7 +90,7 @@ void with_demo(DemoSourceOptions options, const std::function<Task<void>(DemoSou
     shards.run([&](Shards& all) -> Task<int> {
         SimulatedClock clock(all.at(0).executor());
         options.clock = &clock;
-        options.file = Bytes::copy_of(weir::testing::pattern_file(300, 30));
+        options.file = Bytes::copy_of(weir::test::pattern_file(300, 30));
         DemoSource demo(all, lane, options);
         bool started = false;
         const auto start = [&]() -> Task<void> {
@@ -210,7 +210,7 @@ TEST(DemoSource, SaysWhyItCannotStart) {
         DemoSource bad(all, lane, options);
         EXPECT_FALSE((co_await bad.start()).has_value());
         co_await bad.stop("test over");
-        options.file = Bytes::copy_of(weir::testing::pattern_file(300, 30));
+        options.file = Bytes::copy_of(weir::test::pattern_file(300, 30));
         options.address = "nowhere";
         DemoSource lost(all, lane, options);
         auto r = co_await lost.start();

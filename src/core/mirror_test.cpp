@@ -11,7 +11,7 @@
 namespace weir {
 namespace {
 
-using namespace weir::testing;
+using namespace weir::test;
 
 constexpr int chunks = 2000;
 

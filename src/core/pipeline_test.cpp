@@ -12,7 +12,7 @@
 namespace weir {
 namespace {
 
-using namespace weir::testing;
+using namespace weir::test;
 
 class Notebook final : public ItemSink {
 public:

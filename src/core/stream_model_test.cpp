@@ -9,7 +9,7 @@
 namespace weir {
 namespace {
 
-using namespace weir::testing;
+using namespace weir::test;
 
 struct Published {
     Chunk chunk;  ///< with its seq

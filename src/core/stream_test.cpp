@@ -8,7 +8,7 @@
 namespace weir {
 namespace {
 
-using namespace weir::testing;
+using namespace weir::test;
 using std::chrono::seconds;
 
 class StreamTest : public ::testing::Test {

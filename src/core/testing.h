@@ -8,7 +8,7 @@
 
 #include "core/stream.h"
 
-namespace weir::testing {
+namespace weir::test {
 
 inline Item init(std::uint32_t epoch = 1, std::uint16_t lane = 0) {
     auto made = std::make_shared<Init>();
@@ -99,4 +99,4 @@ struct Bench {
     }
 };
 
-}  // namespace weir::testing
+}  // namespace weir::test

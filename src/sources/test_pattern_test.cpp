@@ -17,7 +17,7 @@ namespace weir {
 namespace {
 
 using namespace std::chrono_literals;
-using weir::testing::pattern_file;
+using weir::test::pattern_file;
 
 struct Collector final : ItemSink {
     Task<Result<>> accept(std::span<const Item> batch) override {

@@ -10,7 +10,7 @@
 
 #include "proto/ts/psi.h"
 
-namespace weir::testing {
+namespace weir::test {
 
 using RawPacket = std::array<std::uint8_t, 188>;
 inline constexpr std::uint16_t pmt_pid = 0x1000, video = 0x100, audio = 0x101;
@@ -118,4 +118,4 @@ inline std::vector<std::byte> pattern_file(int pictures, int gop, std::uint64_t 
     return file_of(all);
 }
 
-}  // namespace weir::testing
+}  // namespace weir::test

@@ -10,8 +10,8 @@
 namespace weir::ts {
 namespace {
 
-using namespace weir::testing;
-using weir::testing::packet;
+using namespace weir::test;
+using weir::test::packet;
 
 RawPacket run(Restamper& restamper, RawPacket p) {
     EXPECT_TRUE(restamper.restamp(std::as_writable_bytes(std::span(p))).has_value());
