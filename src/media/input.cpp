@@ -8,7 +8,7 @@
 namespace weir::media {
 namespace {
 
-constexpr int io_buffer = 1 << 20;
+constexpr int read_buffer = 1 << 20;
 
 int refuse_to_open(AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) {
     return AVERROR(EPERM);
@@ -92,7 +92,7 @@ Result<> Input::prepare(const Wish& wish, const char*& format) {
 Result<> Input::open_demuxer(const Wish& wish, const char* format) {
     const auto* demuxer = av_find_input_format(format);
     if (!demuxer) return Error{Errc::unsupported, fmt::format("this libavformat cannot read {}", format)};
-    io_ = avio_alloc_context(static_cast<std::uint8_t*>(av_malloc(io_buffer)), io_buffer, 0, window_.get(), read_window,
+    io_ = avio_alloc_context(static_cast<std::uint8_t*>(av_malloc(read_buffer)), read_buffer, 0, window_.get(), read_window,
                              nullptr, seek_window);
     context_ = avformat_alloc_context();
     if (!io_ || !context_) throw std::bad_alloc();

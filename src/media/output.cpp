@@ -10,7 +10,7 @@
 namespace weir::media {
 namespace {
 
-constexpr int io_buffer = 1 << 20;
+constexpr int write_buffer = 1 << 20;
 
 }  // namespace
 
@@ -78,8 +78,8 @@ struct Output::Target {
     static int open_again(AVFormatContext* context, AVIOContext** io, const char*, int flags, AVDictionary**) {
         if (flags & AVIO_FLAG_WRITE) return AVERROR(EPERM);
         auto again = std::make_unique<Again>(Again{static_cast<Target*>(context->opaque)});
-        auto* buffer = static_cast<std::uint8_t*>(av_malloc(io_buffer));
-        *io = avio_alloc_context(buffer, io_buffer, 0, again.get(), read_again, nullptr, seek_again);
+        auto* buffer = static_cast<std::uint8_t*>(av_malloc(write_buffer));
+        *io = avio_alloc_context(buffer, write_buffer, 0, again.get(), read_again, nullptr, seek_again);
         if (!*io) {
             av_free(buffer);
             return AVERROR(ENOMEM);
@@ -108,11 +108,11 @@ Result<std::unique_ptr<Output>> Output::create(const std::string& path, const ch
     out->target_ = std::make_unique<Target>();
     out->target_->fd = fd;
     out->target_->path = path;
-    out->io_ = avio_alloc_context(static_cast<std::uint8_t*>(av_malloc(io_buffer)), io_buffer, 1, out->target_.get(),
+    out->io_ = avio_alloc_context(static_cast<std::uint8_t*>(av_malloc(write_buffer)), write_buffer, 1, out->target_.get(),
                                   nullptr, Target::write, Target::seek);
     avformat_alloc_output_context2(&out->context_, muxer, nullptr, "weir");
     if (!out->io_ || !out->context_) throw std::bad_alloc();
-    out->io_->min_packet_size = io_buffer;  // else one write per packet
+    out->io_->min_packet_size = write_buffer;  // else one write per packet
     out->context_->pb = out->io_;
     out->context_->flags |= AVFMT_FLAG_CUSTOM_IO;
     out->context_->opaque = out->target_.get();

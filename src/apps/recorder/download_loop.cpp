@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto same_live = 5min;
+constexpr auto of_one_live = 5min;
 constexpr auto for_ever = std::chrono::hours(24 * 365);
 
 /// Nothing that waiting would mend.
@@ -83,7 +83,7 @@ Task<bool> DownloadLoop::failed(const Error& e) {
 
 Task<void> DownloadLoop::combine(DownloadResult& newest) {
     const auto began = shard_.clock().now() - newest.duration;
-    if (!parts_.empty() && began - last_end_ > same_live) {
+    if (!parts_.empty() && began - last_end_ > of_one_live) {
         parts_.clear();
         combined_.clear();
     }
