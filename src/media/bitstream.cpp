@@ -13,10 +13,6 @@ extern "C" {
 namespace weir::media {
 namespace {
 
-std::span<const std::uint8_t> extradata_of(const AVCodecParameters& par) {
-    return {par.extradata, static_cast<std::size_t>(par.extradata_size)};
-}
-
 Result<Filter> make_filter(const char* name, const AVCodecParameters& par, AVRational time_base) {
     const auto* kind = av_bsf_get_by_name(name);
     AVBSFContext* made = nullptr;

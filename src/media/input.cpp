@@ -92,8 +92,8 @@ Result<> Input::prepare(const Wish& wish, const char*& format) {
 Result<> Input::open_demuxer(const Wish& wish, const char* format) {
     const auto* demuxer = av_find_input_format(format);
     if (!demuxer) return Error{Errc::unsupported, fmt::format("this libavformat cannot read {}", format)};
-    io_ = avio_alloc_context(static_cast<std::uint8_t*>(av_malloc(read_buffer)), read_buffer, 0, window_.get(), read_window,
-                             nullptr, seek_window);
+    io_ = avio_alloc_context(static_cast<std::uint8_t*>(av_malloc(read_buffer)), read_buffer, 0, window_.get(),
+                             read_window, nullptr, seek_window);
     context_ = avformat_alloc_context();
     if (!io_ || !context_) throw std::bad_alloc();
     context_->pb = io_;

@@ -11,7 +11,7 @@ namespace weir::media {
 namespace {
 
 /// How a pass over the input ended: with the file made, or with something learnt that makes a new beginning necessary.
-enum class Ending { done, late_track, index_too_big };
+enum class Outcome { done, late_track, index_too_big };
 
 class Joiner {
 public:
@@ -31,7 +31,7 @@ public:
     }
     Joiner(const Joiner&) = delete;
 
-    Result<Ending> run(std::unique_ptr<Input> first);
+    Result<Outcome> run(std::unique_ptr<Input> first);
     [[nodiscard]] Summary summary() const;
 
 private:
@@ -162,7 +162,7 @@ Result<Lane*> Joiner::earliest(bool& late) {
     }
 }
 
-Result<Ending> Joiner::run(std::unique_ptr<Input> first) {
+Result<Outcome> Joiner::run(std::unique_ptr<Input> first) {
     if (auto r = open_output(); !r) return r.error();
     if (first) {
         const auto of =
@@ -175,7 +175,7 @@ Result<Ending> Joiner::run(std::unique_ptr<Input> first) {
         bool late = false;
         auto lane = earliest(late);
         if (!lane) return lane.error();
-        if (late) return Ending::late_track;
+        if (late) return Outcome::late_track;
         if (!*lane) break;
         if (auto r = take((*lane)->take()); !r) return r.error();
         if (!on_progress_) continue;
@@ -188,10 +188,10 @@ Result<Ending> Joiner::run(std::unique_ptr<Input> first) {
     if (std::none_of(state_.begin(), state_.end(), [](const State& s) { return s.sum.any; }))
         return Error{Errc::bad_input, "no packets in it"};
     auto bytes = out_->finish();
-    if (!bytes && index_room_ && bytes.error().code == Errc::bad_input) return Ending::index_too_big;
+    if (!bytes && index_room_ && bytes.error().code == Errc::bad_input) return Outcome::index_too_big;
     if (!bytes) return bytes.error();
     written_bytes_ = *bytes;
-    return Ending::done;
+    return Outcome::done;
 }
 
 Result<> Joiner::take(Placed p) {
@@ -294,8 +294,8 @@ Result<Summary> join_here(const JoinPlan& plan, const OnProgress& on_progress,
         Joiner joiner(plan, set, on_progress, room);
         auto ending = joiner.run(std::move(*first));
         if (!ending) return within(step, ending.error());
-        if (*ending == Ending::done) return joiner.summary();
-        if (*ending == Ending::index_too_big) room = 0;
+        if (*ending == Outcome::done) return joiner.summary();
+        if (*ending == Outcome::index_too_big) room = 0;
         first->reset();
     }
     return Error{Errc::bad_input, "more and more tracks turn up", step};

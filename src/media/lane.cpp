@@ -10,7 +10,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr AVRational micro{1, 1'000'000}, ts_clock{1, 90'000};
-constexpr int ts_bits = 33;
 constexpr std::int64_t no_time = AV_NOPTS_VALUE;
 constexpr Micros longest_repeat = 15s;   // about a segment
 constexpr Micros surely_repeat = 500ms;  // smaller overlaps are how streams are cut, unless the content is the same

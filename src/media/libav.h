@@ -11,6 +11,7 @@ extern "C" {
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,9 @@ struct ParametersDeleter {
 };
 using Parameters = std::unique_ptr<AVCodecParameters, ParametersDeleter>;
 [[nodiscard]] Parameters clone(const AVCodecParameters& from);
+[[nodiscard]] inline std::span<const std::uint8_t> extradata_of(const AVCodecParameters& par) {
+    return {par.extradata, static_cast<std::size_t>(par.extradata_size)};
+}
 
 /// Options for libav's "dictionary" arguments; frees what was not taken.
 class Options {

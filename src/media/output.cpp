@@ -108,8 +108,8 @@ Result<std::unique_ptr<Output>> Output::create(const std::string& path, const ch
     out->target_ = std::make_unique<Target>();
     out->target_->fd = fd;
     out->target_->path = path;
-    out->io_ = avio_alloc_context(static_cast<std::uint8_t*>(av_malloc(write_buffer)), write_buffer, 1, out->target_.get(),
-                                  nullptr, Target::write, Target::seek);
+    out->io_ = avio_alloc_context(static_cast<std::uint8_t*>(av_malloc(write_buffer)), write_buffer, 1,
+                                  out->target_.get(), nullptr, Target::write, Target::seek);
     avformat_alloc_output_context2(&out->context_, muxer, nullptr, "weir");
     if (!out->io_ || !out->context_) throw std::bad_alloc();
     out->io_->min_packet_size = write_buffer;  // else one write per packet

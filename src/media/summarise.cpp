@@ -4,7 +4,6 @@ namespace weir::media {
 namespace {
 
 constexpr AVRational ts_clock{1, 90'000};
-constexpr int ts_bits = 33;
 constexpr std::int64_t no_time = AV_NOPTS_VALUE;
 
 Result<Summary> read_back(const std::string& path, const OnProgress& on_progress, bool content) {

@@ -7,7 +7,9 @@
 
 namespace weir::media {
 
-/// The value nearest to `near` that equals `ts` in its lowest `bits` bits (33 in MPEG-TS).
+inline constexpr int ts_bits = 33;  ///< of a timestamp in MPEG-TS
+
+/// The value nearest to `near` that equals `ts` in its lowest `bits` bits.
 [[nodiscard]] std::int64_t unwrap(std::int64_t ts, std::int64_t near, int bits) noexcept;
 
 /// Puts stretches of time one behind the other. Whatever is added to one track's timestamps is added to all of them, so

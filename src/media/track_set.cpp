@@ -11,10 +11,6 @@ namespace {
 constexpr std::size_t max_notes = 50;
 constexpr const char* not_asked_for = "not asked for";
 
-std::span<const std::uint8_t> extradata_of(const AVCodecParameters& par) {
-    return {par.extradata, static_cast<std::size_t>(par.extradata_size)};
-}
-
 std::string_view word_for(AVMediaType type) {
     switch (type) {
         case AVMEDIA_TYPE_VIDEO:

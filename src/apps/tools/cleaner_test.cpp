@@ -30,13 +30,13 @@ media::Summary summary_of(const std::string& text) {
     return s;
 }
 
-struct Rig {
+struct CleanRig {
     test::TempFolder dir;
     CleanTools tools;
     CleanOptions options;
     store::Verdict verdict;
 
-    Rig() {
+    CleanRig() {
         options.root = dir.path();
         tools.media.probe = [](asio::any_io_executor, std::string path) -> Task<Result<media::Probe>> {
             const auto text = test::read_file(path);
@@ -98,7 +98,7 @@ bool tells(const CleanReport& report, What what, const std::string& part) {
 }
 
 TEST(Cleaner, T20_ProvedPartsGoAndOtherFilesStay) {
-    Rig rig;
+    CleanRig rig;
     for (const std::string folder : {"a/", "b/c/"}) {
         for (const auto* part : {"test.ts", "test.0.ts", "test.1.ts", "test.deleteme.ts", "test.deleteme.deleteme.ts"})
             rig.put(folder + part, "va");
@@ -119,7 +119,7 @@ TEST(Cleaner, T20_ProvedPartsGoAndOtherFilesStay) {
 }
 
 TEST(Cleaner, T21_ATakenNameIsNotReplacedAlthoughThePartsAreGone) {
-    Rig rig;
+    CleanRig rig;
     rig.put("testb.ts", "va");
     rig.put("testb.1.ts", "va");
     rig.put("testb.mp4", "va");
@@ -137,7 +137,7 @@ TEST(Cleaner, FC2_94_NothingGoesThatIsNotProved) {
     };
     for (const auto& [joined, what] : {Case{"vav", "lasts"}, Case{"vavava", "lasts"}, Case{"v", "pictures"},
                                        Case{"vv", "sound"}, Case{"aa", "pictures"}}) {
-        Rig rig;
+        CleanRig rig;
         rig.put("n.ts", "va");
         rig.put("n.1.ts", "vava");
         rig.put("n.2.ts", "v");
@@ -152,7 +152,7 @@ TEST(Cleaner, FC2_94_NothingGoesThatIsNotProved) {
 
 TEST(Cleaner, FC2_94_NothingIsTouchedBeforeAllOfItIsOldEnough) {
     for (const int young : {0, 1, 2}) {
-        Rig rig;
+        CleanRig rig;
         rig.put("n.ts", "va", young == 0 ? 1h : 100h);
         rig.put("n.1.ts", "va", young == 1 ? 1h : 100h);
         rig.put("n.combined.mp4", "vava", young == 2 ? 1h : 100h);
@@ -168,7 +168,7 @@ TEST(Cleaner, FC2_94_NothingIsTouchedBeforeAllOfItIsOldEnough) {
 }
 
 TEST(Cleaner, ADryRunTellsAllAndTouchesNothing) {
-    Rig rig;
+    CleanRig rig;
     rig.put("n.mp4", "va");
     rig.put("n.1.ts", "va");
     rig.put("n.combined.mp4", "vava");
@@ -184,7 +184,7 @@ TEST(Cleaner, ADryRunTellsAllAndTouchesNothing) {
 }
 
 TEST(Cleaner, FC2_93_ACorruptedJoinedFileIsKeptAndTold) {
-    Rig rig;
+    CleanRig rig;
     rig.put("n.ts", "va");
     rig.put("n.combined.mp4", "garbage");
     const auto report = rig.clean();
@@ -194,7 +194,7 @@ TEST(Cleaner, FC2_93_ACorruptedJoinedFileIsKeptAndTold) {
 }
 
 TEST(Cleaner, FC2_93_ACorruptedJoinedFileGoesWhenAskedAndItsPartsAreWhole) {
-    Rig rig;
+    CleanRig rig;
     rig.options.delete_corrupted = true;
     rig.put("n.ts", "va");
     rig.put("n.combined.mp4", "garbage");
@@ -207,14 +207,14 @@ TEST(Cleaner, FC2_93_ACorruptedJoinedFileGoesWhenAskedAndItsPartsAreWhole) {
 }
 
 TEST(Cleaner, FC2_95_AJoinedFileWithoutPartsGetsItsName) {
-    Rig rig;
+    CleanRig rig;
     rig.put("n.combined.mp4", "vava");
     EXPECT_TRUE(rig.clean().complete());
     EXPECT_EQ(rig.names(), Names{"n.mp4"});
 }
 
 TEST(Cleaner, FC2_95_AFailedDeletionKeepsTheNameOfTheJoinedFile) {
-    Rig rig;
+    CleanRig rig;
     rig.put("n.ts", "va");
     rig.put("n.1.ts", "va");
     rig.put("n.combined.mp4", "vava");
@@ -230,7 +230,7 @@ TEST(Cleaner, FC2_95_AFailedDeletionKeepsTheNameOfTheJoinedFile) {
 
 TEST(Cleaner, ANoteOfAnEarlierProofCountsForTheSameFilesOnly) {
     for (const auto* changed : {"n.1.ts", "n.combined.mp4"}) {
-        Rig rig;
+        CleanRig rig;
         rig.put("n.ts", "va");
         rig.put("n.1.ts", "va");
         rig.put("n.combined.mp4", "vava");
@@ -246,7 +246,7 @@ TEST(Cleaner, ANoteOfAnEarlierProofCountsForTheSameFilesOnly) {
 }
 
 TEST(Cleaner, OfSeveralJoinedFilesTheOneThatHoldsAllIsTaken) {
-    Rig rig;
+    CleanRig rig;
     rig.put("n.ts", "va");
     rig.put("n.1.ts", "va");
     rig.put("n.2.ts", "va");
@@ -259,7 +259,7 @@ TEST(Cleaner, OfSeveralJoinedFilesTheOneThatHoldsAllIsTaken) {
 }
 
 TEST(Cleaner, SoundAloneIsNoProofForPictures) {
-    Rig rig;
+    CleanRig rig;
     rig.put("n.ts", "va");
     rig.put("n.combined.m4a", "a");
     const auto report = rig.clean();
@@ -267,7 +267,7 @@ TEST(Cleaner, SoundAloneIsNoProofForPictures) {
 }
 
 TEST(Cleaner, APartThatIsOpenForWritingIsInUse) {
-    Rig rig;
+    CleanRig rig;
     rig.put("n.ts", "va");
     rig.put("n.combined.mp4", "va");
     auto writing = real_file_system().open(rig.dir / "n.ts", true);
@@ -279,7 +279,7 @@ TEST(Cleaner, APartThatIsOpenForWritingIsInUse) {
 }
 
 TEST(Cleaner, APartThatChangesMeanwhileStays) {
-    Rig rig;
+    CleanRig rig;
     rig.put("n.ts", "va");
     rig.put("n.combined.mp4", "va");
     rig.tools.media.summarise = [&rig](asio::any_io_executor, std::string path) -> Task<Result<media::Summary>> {
@@ -296,7 +296,7 @@ using test_support::JournalOf;
 using test_support::made_journal;
 
 TEST(Cleaner, RawFilesBesideAWholeRecordingGo) {
-    Rig rig;
+    CleanRig rig;
     rig.verdict.state = store::Verdict::State::whole;
     rig.put("n.mp4", "va");
     rig.put("n.0.ts", "va");
@@ -315,7 +315,7 @@ TEST(Cleaner, RawFilesStayWhenTheRecordingIsNotWholeOrNotOldOrNotThere) {
     using State = store::Verdict::State;
     for (const auto& c : {Case{State::damaged, true, false, 100h}, Case{State::losses_listed, true, true, 100h},
                           Case{State::whole, true, true, 1h}, Case{State::whole, false, true, 100h}}) {
-        Rig rig;
+        CleanRig rig;
         rig.verdict.state = c.state;
         if (c.there) rig.put("n.mp4", "va");
         rig.put("n.0.ts", "va", c.old);
@@ -327,7 +327,7 @@ TEST(Cleaner, RawFilesStayWhenTheRecordingIsNotWholeOrNotOldOrNotThere) {
 }
 
 TEST(Cleaner, WhatAnUnfinishedRecordingNeedsIsLeftAlone) {
-    Rig rig;
+    CleanRig rig;
     rig.put("n.0.ts", "va");
     rig.put("n.1.mp4", "va");
     rig.put("n.combined.mp4", "vava");
@@ -340,7 +340,7 @@ TEST(Cleaner, WhatAnUnfinishedRecordingNeedsIsLeftAlone) {
 }
 
 TEST(Cleaner, AJoinedFileDoesNotTakeANameThatAJournalSpeaksOf) {
-    Rig rig;
+    CleanRig rig;
     rig.verdict.state = store::Verdict::State::whole;
     rig.put("n.mp4", "va");
     rig.put("n.1.mp4", "va");
@@ -353,7 +353,7 @@ TEST(Cleaner, AJoinedFileDoesNotTakeANameThatAJournalSpeaksOf) {
 }
 
 TEST(Cleaner, SymbolicLinksAreNotFollowed) {
-    Rig rig;
+    CleanRig rig;
     test::TempFolder outside;
     test::write_file(outside / "n.ts", "va");
     test::write_file(outside / "n.combined.mp4", "va");
@@ -371,7 +371,7 @@ TEST(Cleaner, SymbolicLinksAreNotFollowed) {
 
 TEST(Cleaner, FC2_96_AFolderThatCannotBeReadIsLeftOutAndTheOthersAreNot) {
     if (::geteuid() == 0) GTEST_SKIP() << "root reads every folder";
-    Rig rig;
+    CleanRig rig;
     rig.put("a/n.ts", "va");
     rig.put("b/n.ts", "va");
     rig.put("b/n.combined.mp4", "va");
@@ -383,7 +383,7 @@ TEST(Cleaner, FC2_96_AFolderThatCannotBeReadIsLeftOutAndTheOthersAreNot) {
 }
 
 TEST(Cleaner, ACancellationEndsItBetweenTwoSteps) {
-    Rig rig;
+    CleanRig rig;
     for (const std::string folder : {"a/", "b/"}) {
         rig.put(folder + "n.ts", "va");
         rig.put(folder + "n.combined.mp4", "va");
@@ -409,7 +409,7 @@ TEST(Cleaner, ACancellationEndsItBetweenTwoSteps) {
 }
 
 TEST(Cleaner, AMissingRootIsToldInOneLine) {
-    Rig rig;
+    CleanRig rig;
     rig.options.root = rig.dir / "gone";
     const auto report = rig.clean();
     EXPECT_FALSE(report.complete());

@@ -20,7 +20,7 @@ media::Summary some_summary(std::uint64_t packets = 10) {
 }
 
 /// Media is what begins with "media"; joining copies bytes.
-struct Rig {
+struct JoinRig {
     test::TempFolder dir;
     JoinTools tools;
     std::vector<media::JoinPlan> plans;
@@ -28,7 +28,7 @@ struct Rig {
     std::function<void()> while_writing;
     int read_fully = 0;
 
-    Rig() {
+    JoinRig() {
         tools.probe = [](asio::any_io_executor, std::string path) -> Task<Result<media::Probe>> {
             if (!test::read_file(path).starts_with("media")) co_return Error{Errc::bad_input, "invalid data"};
             media::Probe p;
@@ -87,7 +87,7 @@ struct Rig {
 using Names = std::vector<std::string>;
 
 TEST(Joiner, FC2_99_JoinsInTheOrderGivenAndLeavesTheInputsAlone) {
-    Rig rig;
+    JoinRig rig;
     test::write_file(rig.dir / "b.ts", "media b");
     test::write_file(rig.dir / "a.ts", "media a");
     const auto outcome = rig.join({"b.ts", "a.ts"}, "b.mp4");
@@ -102,7 +102,7 @@ TEST(Joiner, FC2_99_JoinsInTheOrderGivenAndLeavesTheInputsAlone) {
 }
 
 TEST(Joiner, FC2_98_ATakenNameGetsANumberAndIsNotTouched) {
-    Rig rig;
+    JoinRig rig;
     test::write_file(rig.dir / "a.ts", "media");
     test::write_file(rig.dir / "a.mp4", "mine");
     const auto outcome = rig.join({"a.ts"}, "a.mp4", true);
@@ -114,7 +114,7 @@ TEST(Joiner, FC2_98_ATakenNameGetsANumberAndIsNotTouched) {
 }
 
 TEST(Joiner, ANameThatIsTakenWhileItIsMadeIsNotReplaced) {
-    Rig rig;
+    JoinRig rig;
     test::write_file(rig.dir / "a.ts", "media");
     rig.while_writing = [&] { test::write_file(rig.dir / "a.mp4", "came first"); };
     const auto outcome = rig.join({"a.ts"}, "a.mp4");
@@ -124,7 +124,7 @@ TEST(Joiner, ANameThatIsTakenWhileItIsMadeIsNotReplaced) {
 }
 
 TEST(Joiner, WhatDoesNotReadBackAsItWentInIsRemoved) {
-    Rig rig;
+    JoinRig rig;
     test::write_file(rig.dir / "a.ts", "media");
     for (const Result<media::Summary>& read :
          {Result<media::Summary>(some_summary(9)), Result<media::Summary>(Error{Errc::bad_input, "invalid data"})}) {
@@ -137,7 +137,7 @@ TEST(Joiner, WhatDoesNotReadBackAsItWentInIsRemoved) {
 }
 
 TEST(Joiner, SoundAloneThatHasPicturesIsRefused) {
-    Rig rig;
+    JoinRig rig;
     test::write_file(rig.dir / "a.ts", "media");
     auto both = some_summary();
     both.tracks.push_back({TrackKind::video, "h264", 5, 7, Micros{0}, Micros{1'000'000}});
@@ -152,7 +152,7 @@ TEST(Joiner, SoundAloneThatHasPicturesIsRefused) {
 }
 
 TEST(Joiner, ContentIsReadOnlyWhenWished) {
-    Rig rig;
+    JoinRig rig;
     test::write_file(rig.dir / "a.ts", "media");
     EXPECT_FALSE(rig.join({"a.ts"}, "a.mp4").failed);
     EXPECT_EQ(rig.read_fully, 0);
@@ -172,7 +172,7 @@ TEST(Joiner, ContentIsReadOnlyWhenWished) {
 }
 
 TEST(Joiner, AFailedWriteLeavesNothing) {
-    Rig rig;
+    JoinRig rig;
     test::write_file(rig.dir / "a.ts", "media");
     rig.tools.write = [](asio::any_io_executor, media::JoinPlan plan) -> Task<Result<media::Summary>> {
         test::write_file(plan.output, "half");
@@ -186,7 +186,7 @@ TEST(Joiner, AFailedWriteLeavesNothing) {
 }
 
 TEST(Joiner, BrokenInputsAreNamedInTheOrderGiven) {
-    Rig rig;
+    JoinRig rig;
     test::write_file(rig.dir / "good.ts", "media");
     test::write_file(rig.dir / "text.ts", "hello");
     test::write_file(rig.dir / "empty.ts", "");
@@ -204,7 +204,7 @@ TEST(Joiner, BrokenInputsAreNamedInTheOrderGiven) {
     EXPECT_EQ(inputs.broken[0].why.code, Errc::not_found);
 }
 
-Result<Inputs> parts_of(Rig& rig, const std::string& prefix) {
+Result<Inputs> parts_of(JoinRig& rig, const std::string& prefix) {
     Result<Inputs> found = Error{};
     rig.with([&](Joiner& joiner) -> Task<void> {
         const auto path = rig.dir / prefix;
@@ -220,7 +220,7 @@ Names names_of(const std::vector<InputFile>& files) {
 }
 
 TEST(Joiner, FC2_90_PartsOfAFolderElsewhereComeByNumber) {
-    Rig rig;
+    JoinRig rig;
     Names wanted{"p.ts"};
     for (int i = 1; i < 12; ++i) wanted.push_back("p." + std::to_string(i) + ".ts");
     for (const auto& n : wanted) test::write_file(rig.dir / n, "media");
@@ -231,7 +231,7 @@ TEST(Joiner, FC2_90_PartsOfAFolderElsewhereComeByNumber) {
 }
 
 TEST(Joiner, FC2_91_SideFilesAreLeftOutAndBrokenMediaIsNamed) {
-    Rig rig;
+    JoinRig rig;
     for (const auto* n : {"p.info.json", "p.fc2chat.json", "p.png", "p.1.ts"}) test::write_file(rig.dir / n, "{}");
     test::write_file(rig.dir / "p.ts", "media");
     const auto found = parts_of(rig, "p");
@@ -242,7 +242,7 @@ TEST(Joiner, FC2_91_SideFilesAreLeftOutAndBrokenMediaIsNamed) {
 }
 
 TEST(Joiner, FC2_89_AnUnreadablePartIsTakenFromItsOtherContainer) {
-    Rig rig;
+    JoinRig rig;
     test::write_file(rig.dir / "p.ts", "torn");
     test::write_file(rig.dir / "p.mp4", "media");
     const auto found = parts_of(rig, "p");
@@ -255,7 +255,7 @@ using test_support::JournalOf;
 using test_support::made_journal;
 
 TEST(Joiner, RawFilesOfAFinishedRecordingAreNoParts) {
-    Rig rig;
+    JoinRig rig;
     for (const auto* n : {"p.mp4", "p.0.ts", "p.1.mp4"}) test::write_file(rig.dir / n, "media");
     test::write_file(rig.dir / "p.weir.jsonl", made_journal("p", JournalOf::finished_with_raws));
     const auto found = parts_of(rig, "p");
@@ -265,7 +265,7 @@ TEST(Joiner, RawFilesOfAFinishedRecordingAreNoParts) {
 }
 
 TEST(Joiner, RawFilesThatACrashLeftAreParts) {
-    Rig rig;
+    JoinRig rig;
     for (const auto* n : {"p.0.ts", "p.1.mp4"}) test::write_file(rig.dir / n, "media");
     test::write_file(rig.dir / "p.weir.jsonl", made_journal("p", JournalOf::unfinished));
     const auto found = parts_of(rig, "p");
@@ -274,7 +274,7 @@ TEST(Joiner, RawFilesThatACrashLeftAreParts) {
 }
 
 TEST(Joiner, APartThatIsBeingRecordedIsRefused) {
-    Rig rig;
+    JoinRig rig;
     for (const auto* n : {"p.0.ts", "p.1.mp4"}) test::write_file(rig.dir / n, "media");
     test::write_file(rig.dir / "p.weir.jsonl", made_journal("p", JournalOf::unfinished));
     auto recorder = real_file_system().open(rig.dir / "p.weir.jsonl", false);
@@ -287,7 +287,7 @@ TEST(Joiner, APartThatIsBeingRecordedIsRefused) {
 }
 
 TEST(Joiner, NoPartsIsAnError) {
-    Rig rig;
+    JoinRig rig;
     EXPECT_EQ(parts_of(rig, "p").error().code, Errc::not_found);
     EXPECT_EQ(parts_of(rig, "gone/p").error().code, Errc::not_found);
 }
@@ -302,7 +302,7 @@ Task<Result<media::Probe>> shielding_probe(asio::any_io_executor, std::string) {
 }
 
 TEST(Joiner, ACancellationLeavesNothing) {
-    Rig rig;
+    JoinRig rig;
     test::write_file(rig.dir / "a.ts", "media");
     rig.tools.probe = shielding_probe;
     JoinOutcome outcome;

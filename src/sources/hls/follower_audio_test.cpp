@@ -69,12 +69,12 @@ INSTANTIATE_TEST_SUITE_P(Cases, HlsAudioForms,
                                          FormsCase{"TsAndPacked", Form::ts, Form::packed}),
                          [](const auto& c) { return c.param.name; });
 
-struct WishCase {
+struct AudioWish {
     const char* name;
     const char* wish;
     std::size_t lanes;
 };
-class HlsAudioWish : public testing::TestWithParam<WishCase> {};
+class HlsAudioWish : public testing::TestWithParam<AudioWish> {};
 TEST_P(HlsAudioWish, DecidesWhichLanesThereAre) {
     AudioRig rig;
     rig.settings.audio = GetParam().wish;
@@ -86,8 +86,8 @@ TEST_P(HlsAudioWish, DecidesWhichLanesThereAre) {
         expect_bytes(lane, GetParam().lanes == 2 && number == 1 ? rig.japanese : rig.english);
 }
 INSTANTIATE_TEST_SUITE_P(Cases, HlsAudioWish,
-                         testing::Values(WishCase{"All", "all", 2}, WishCase{"None", "none", 0},
-                                         WishCase{"Name", "English", 1}, WishCase{"Language", "en", 1}),
+                         testing::Values(AudioWish{"All", "all", 2}, AudioWish{"None", "none", 0},
+                                         AudioWish{"Name", "English", 1}, AudioWish{"Language", "en", 1}),
                          [](const auto& c) { return c.param.name; });
 
 /// The 33 bits of the clock run over between the first timestamps of picture and sound, or a little later.

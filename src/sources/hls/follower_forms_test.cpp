@@ -245,13 +245,13 @@ TEST(HlsForms, TagsOfTheServiceAndAJumpOfTimestamps_WN_54) {
     EXPECT_LT(rig.sink.times.back(), 15s);
 }
 
-struct StartCase {
+struct StartTagCase {
     const char* name;
     const char* offset;
     bool from_start;
     std::uint64_t first;
 };
-class HlsStart : public testing::TestWithParam<StartCase> {};
+class HlsStart : public testing::TestWithParam<StartTagCase> {};
 TEST_P(HlsStart, IsWhereThePlaylistSays) {
     HlsRig rig;
     rig.live.window = 10;
@@ -262,11 +262,11 @@ TEST_P(HlsStart, IsWhereThePlaylistSays) {
     EXPECT_EQ(rig.sink.text(), numbers(GetParam().first, 115));
 }
 INSTANTIATE_TEST_SUITE_P(Cases, HlsStart,
-                         testing::Values(StartCase{"FromTheFront", "2.5", false, 102},
-                                         StartCase{"FromTheEnd", "-5", false, 105},
-                                         StartCase{"BeforeTheFront", "-500", false, 100},
-                                         StartCase{"AfterTheEnd", "500", false, 109},
-                                         StartCase{"ButNotWhenAllIsWanted", "2.5", true, 100}),
+                         testing::Values(StartTagCase{"FromTheFront", "2.5", false, 102},
+                                         StartTagCase{"FromTheEnd", "-5", false, 105},
+                                         StartTagCase{"BeforeTheFront", "-500", false, 100},
+                                         StartTagCase{"AfterTheEnd", "500", false, 109},
+                                         StartTagCase{"ButNotWhenAllIsWanted", "2.5", true, 100}),
                          [](const auto& c) { return c.param.name; });
 
 }  // namespace
