@@ -99,11 +99,12 @@ private:
         lanes(done);
     }
 
-    /// Each lane that holds sound or pictures every player knows is a track with packets in the final file.
+    /// Each lane that holds sound or pictures every player knows is a track with packets in the final file. Of a lane that
+    /// holds both one is enough: a recording stopped at once may have none of the other yet.
     void lanes(const journal::Final& done) {
         const auto format = media::format_for(done.path);
         if (done.packets.empty() || !format || *format == media::OutputFormat::flv) return;
-        std::set<std::uint16_t> sound, pictures;
+        std::set<std::uint16_t> sound, pictures, either;
         for (const auto& i : book_.inits) {
             const bool there = std::any_of(book_.pieces.begin(), book_.pieces.end(), [&](const Piece& p) {
                 return p.lane == i.lane && p.counts() && p.n && p.kind != Piece::Kind::header;
@@ -114,16 +115,22 @@ private:
                 if (t.codec == "h264" || t.codec == "hevc") pictures.insert(i.lane);
             }
         }
+        either.merge(std::set(sound));
+        either.merge(std::set(pictures));
         std::size_t audio = 0, video = 0;
         for (const auto& [name, packets] : done.packets) {
             audio += packets && name.starts_with("audio");
             video += packets && name.starts_with("video");
         }
-        if (audio < sound.size())
-            complain(fmt::format("{} lanes hold sound, the final file has {} tracks of it", sound.size(), audio));
-        if (video < pictures.size() && *format != media::OutputFormat::m4a)
-            complain(
-                fmt::format("{} lanes hold pictures, the final file has {} tracks of them", pictures.size(), video));
+        const bool sound_alone = *format == media::OutputFormat::m4a;
+        const auto only_sound = either.size() - pictures.size(), only_pictures = either.size() - sound.size();
+        if (audio < only_sound)
+            complain(fmt::format("{} lanes hold sound, the final file has {} tracks of it", only_sound, audio));
+        else if (video < only_pictures && !sound_alone)
+            complain(fmt::format("{} lanes hold pictures, the final file has {} tracks of them", only_pictures, video));
+        else if (audio + video < either.size() && !sound_alone)
+            complain(fmt::format("{} lanes hold sound or pictures, the final file has {} tracks", either.size(),
+                                 audio + video));
     }
 
     /// A raw file that was renamed is gone before the journal says so.

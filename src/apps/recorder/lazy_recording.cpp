@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "store/node.h"
+
 namespace weir::apps {
 namespace {
 
@@ -30,6 +32,12 @@ Task<Result<>> LazyRecording::open() {
     } else {
         if (settle_)
             if (auto settled = settle_(plan_, inits_); !settled) co_return settled.error();
+        auto strand = lane_.strand();
+        auto named = co_await lane_.run(strand, [this]() -> Result<> {
+            plan_.node = store::this_node();
+            return {};
+        });
+        if (!named) co_return named.error();
         auto created = co_await store::Recording::create(ex_, clock_, lane_, plan_);
         if (!created) co_return created.error();
         recording_ = std::move(*created);
