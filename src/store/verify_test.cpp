@@ -60,7 +60,7 @@ TEST(Verify, ALaneWithoutATrackInTheFinalFileIsDamage) {
         f.path = "N.mp4";
         f.n = made.size();
         f.h = content_hash(std::as_bytes(std::span(made)));
-        f.packets = {{"video0", 100}, {"audio1", 150}, {"audio2", both ? 150u : 0u}};
+        f.packets = {{"video0", 100}, {"audio1", both ? 150u : 0u}, {"audio2", both ? 150u : 0u}};
         test::write_file(rig.journal(), test::read_file(rig.journal()) + journal::format(f));
         const auto v = rig.verify("N.mp4");
         EXPECT_EQ(v.exit_code(), both ? 0 : 4) << text_of(v);
