@@ -19,8 +19,8 @@ public:
         std::uint8_t type;
         std::uint16_t pid;
     };
-    explicit TsMaker(std::vector<Es> streams = {{0x1b, 0x100}, {0x0f, 0x101}}, std::uint16_t pmt_pid = 0x1000)
-        : streams_(std::move(streams)), pmt_pid_(pmt_pid) {}
+    explicit TsMaker(std::vector<Es> streams = {{0x1b, 0x100}, {0x0f, 0x101}}, std::uint16_t map_pid = 0x1000)
+        : streams_(std::move(streams)), pmt_pid_(map_pid) {}
 
     [[nodiscard]] const std::string& bytes() const { return out_; }
     std::string take() { return std::exchange(out_, {}); }
