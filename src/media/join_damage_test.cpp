@@ -110,23 +110,23 @@ struct ProbeCase {
     const char* file;
     bool readable, media, ts_or_aac;
 };
-class Fc2_87 : public testing::TestWithParam<ProbeCase> {};
+class ProbeOfFixtures : public testing::TestWithParam<ProbeCase> {};
 
-TEST_P(Fc2_87, Probe) {
+TEST_P(ProbeOfFixtures, SaysWhatEachIs_FC2_87_T19) {
     const auto& expected = GetParam();
     const auto p = probe_here(data(expected.file));
     ASSERT_EQ(p.has_value(), expected.readable);
     EXPECT_EQ(p->has_media(), expected.media);
     EXPECT_EQ(p->is_ts_or_aac(), expected.ts_or_aac);
 }
-INSTANTIATE_TEST_SUITE_P(Fixtures, Fc2_87,
+INSTANTIATE_TEST_SUITE_P(Fixtures, ProbeOfFixtures,
                          testing::Values(ProbeCase{"fc2-87.ts", true, true, true},
                                          ProbeCase{"fc2-87.aac", true, true, true},
                                          ProbeCase{"fc2-87.mp4", true, true, false},
                                          ProbeCase{"fc2-87.m4a", true, true, false}),
                          [](const auto& c) { return std::string(c.param.file + 7); });
 
-TEST(Probing, Fc2_87_WhatIsNoMediaIsUnreadable) {
+TEST(Probing, WhatIsNoMediaIsUnreadable_FC2_87) {
     const TempFolder folder;
     const auto path = folder / "x.ts";
     std::mt19937 random(3);

@@ -76,7 +76,7 @@ constexpr std::array formats{OutputFormat::mp4, OutputFormat::m4a, OutputFormat:
 
 class JoinContainers : public Join, public testing::WithParamInterface<const char*> {};
 
-TEST_P(JoinContainers, BecomesEachOther) {
+TEST_P(JoinContainers, BecomesEachOther_FC2_80) {
     const auto in = data(GetParam());
     const auto before = bytes_of(in);
     const auto source = summarise_here(in);
@@ -106,7 +106,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, JoinContainers,
                              return name;
                          });
 
-TEST_F(Join, Fc2_83_EachFormatKeepsTheOffsetOfSoundAndPicture) {
+TEST_F(Join, EachFormatKeepsTheOffsetOfSoundAndPicture_FC2_83) {
     const auto late = folder_ / "late.ts";
     ffmpeg("-i " + data("clip.ts") + " -itsoffset 0.38 -i " + data("clip.ts") + " -map 0:v -map 1:a -c copy " + late);
     const auto expected = frames_offset(late);
@@ -121,7 +121,7 @@ TEST_F(Join, Fc2_83_EachFormatKeepsTheOffsetOfSoundAndPicture) {
     EXPECT_LT(expected, -0.3);
 }
 
-TEST_F(Join, Fc2_85_MixedContainersAreOneTrackEach) {
+TEST_F(Join, MixedContainersAreOneTrackEach_FC2_81_85) {
     const std::vector<std::string> parts{"clip.mp4", "clip.ts",  "clip-fragments.mp4",
                                          "clip.mkv", "clip.flv", "small.ts"};
     std::vector<Stretch> input;
@@ -146,7 +146,7 @@ TEST_F(Join, Fc2_85_MixedContainersAreOneTrackEach) {
     }
 }
 
-TEST_F(Join, AudioOnlyTakesTheSoundAlone) {
+TEST_F(Join, AudioOnlyTakesTheSoundAlone_FC2_81) {
     for (const auto format : formats) {
         const auto raw = make(
             {.input = {whole(data("clip.ts"))}, .output = {}, .metadata = {}, .format = format, .audio_only = true});
@@ -169,7 +169,7 @@ TEST_F(Join, WithoutAnyTrackIsAClearError) {
     }
 }
 
-TEST_F(Join, WhatAContainerCannotHoldIsLeftOutAndSaid) {
+TEST_F(Join, WhatAContainerCannotHoldIsLeftOutAndSaid_FC2_80) {
     const auto in = folder_ / "in.ts";
     ffmpeg("-i " + data("clip.ts") + " -map 0:v -map 0:a -map 0:a -c:v copy -c:a:0 copy -c:a:1 ac3 " + in);
     const auto raw = make({.input = {whole(in)}, .output = {}, .metadata = {}, .format = OutputFormat::flv});
@@ -179,7 +179,23 @@ TEST_F(Join, WhatAContainerCannotHoldIsLeftOutAndSaid) {
     EXPECT_EQ(all.tracks.size(), 3u);
 }
 
-TEST_F(Join, Fc2_86_NoInputsAreAnError) {
+TEST_F(Join, TheReferencesOwnFilesRemuxAndJoin_FC2_81_98_99_T18) {
+    const auto ts = data("fc2-87.ts"), mp4 = data("fc2-87.mp4");
+    const auto one = make({.input = {whole(mp4)}, .output = {}, .metadata = {}});
+    const auto other = summarise_here(ts);
+    ASSERT_TRUE(other) << other.error().text();
+    const auto p = probe_here(made_);
+    ASSERT_TRUE(p) << p.error().text();
+    EXPECT_TRUE(p->has_media());
+    const auto both = make({.input = {whole(ts), following(mp4)}, .output = {}, .metadata = {}});
+    ASSERT_EQ(both.tracks.size(), 3u) << "sound, and pictures of two codecs";
+    EXPECT_EQ(packets(both, TrackKind::audio), packets(one, TrackKind::audio) + packets(*other, TrackKind::audio));
+    for (const auto& t : both.tracks)
+        if (t.kind == TrackKind::video)
+            EXPECT_EQ(t.packets, packets(t.codec == "h264" ? one : *other, t.kind)) << t.codec;
+}
+
+TEST_F(Join, NoInputsAreAnError_FC2_86) {
     const auto made = join_here({.input = {}, .output = folder_ / "x.mp4", .metadata = {}});
     ASSERT_FALSE(made);
     EXPECT_EQ(made.error().code, Errc::bad_input);

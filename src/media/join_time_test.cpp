@@ -95,7 +95,7 @@ TEST_F(JoinTime, TwelvePartsComeInTheirOrder) {
     }
 }
 
-TEST_F(JoinTime, Fc2_83_FollowingPartsKeepTheirOwnOffsetOfSoundAndPicture) {
+TEST_F(JoinTime, FollowingPartsKeepTheirOwnOffsetOfSoundAndPicture_FC2_83) {
     const auto late = folder_ / "late.ts";
     ffmpeg("-i " + data("clip.ts") + " -itsoffset 0.38 -i " + data("clip.ts") + " -map 0:v -map 1:a -c copy " + late);
     auto second = whole(data("clip.ts")), third = whole(late);
@@ -112,7 +112,7 @@ TEST_F(JoinTime, Fc2_83_FollowingPartsKeepTheirOwnOffsetOfSoundAndPicture) {
     EXPECT_EQ(notes(raw), "");
 }
 
-TEST_F(JoinTime, Fc2_83_ATrackThatVanishesComesBackInItsPlace) {
+TEST_F(JoinTime, ATrackThatVanishesComesBackInItsPlace_FC2_83) {
     const auto silent = folder_ / "silent.ts";
     ffmpeg("-i " + data("clip.ts") + " -an -c copy " + silent);
     auto second = whole(silent), third = whole(data("clip.ts"));
@@ -125,7 +125,7 @@ TEST_F(JoinTime, Fc2_83_ATrackThatVanishesComesBackInItsPlace) {
     EXPECT_NEAR(video[2 * pictures] - audio[sounds], frames_offset(data("clip.ts")), 0.0015);
 }
 
-TEST_F(JoinTime, ATrackThatOnlyTheSecondInputHasIsThereInEveryFormat) {
+TEST_F(JoinTime, ATrackThatOnlyTheSecondInputHasIsThereInEveryFormat_FC2_81_83) {
     const auto silent = folder_ / "silent.ts";
     ffmpeg("-i " + data("clip.ts") + " -an -c copy " + silent);
     auto second = whole(data("clip.ts"));
@@ -140,7 +140,7 @@ TEST_F(JoinTime, ATrackThatOnlyTheSecondInputHasIsThereInEveryFormat) {
     }
 }
 
-TEST_F(JoinTime, AResumedRecordingDoesNotShowTheSameTwice) {
+TEST_F(JoinTime, AResumedRecordingDoesNotShowTheSameTwice_FC2_83) {
     const auto all = rendition("a", "160x90");
     const auto parts = cut(all, "part", "1");
     auto input = all_of({parts.begin(), parts.begin() + 6});
@@ -243,7 +243,7 @@ std::vector<double> begins(const std::string& command, const std::string& word) 
     return all;
 }
 
-TEST_F(JoinTime, Fc2_83_FlashAndBeepStayTogetherOverJoints) {
+TEST_F(JoinTime, FlashAndBeepStayTogetherOverJoints_FC2_83) {
     const auto made = folder_ / "pattern.ts", mp4 = folder_ / "pattern.mp4";
     ASSERT_TRUE(make_pattern_here({.output = made, .width = 320, .height = 180, .fps = 25, .seconds = 4, .gop = 25}));
     ASSERT_TRUE(join_here({.input = {whole(made)}, .output = mp4, .metadata = {}}));

@@ -46,7 +46,7 @@ protected:
     std::string out_ = folder_ / "out.mp4";
 };
 
-TEST_F(Remux, EveryPacketArrivesAsFfmpegCountsThem) {
+TEST_F(Remux, EveryPacketArrivesAsFfmpegCountsThem_FC2_80) {
     const auto raw = make({{whole(sample_ts())}, out_, {}, {}});
     ASSERT_EQ(raw.tracks.size(), 2u);
     EXPECT_EQ(raw.tracks[0].codec, "h264");
@@ -66,7 +66,7 @@ TEST_F(Remux, DecodesToTheSamePicturesAndSoundAsFfmpegsOwnCopy) {
     EXPECT_EQ(times_of(out_, "a:0").size(), times_of(copy, "a:0").size());
 }
 
-TEST_F(Remux, TheIndexStandsInFrontWhateverTheRoomLeftForIt) {
+TEST_F(Remux, TheIndexStandsInFrontWhateverTheRoomLeftForIt_FC2_80) {
     const JoinPlan plan{{whole(sample_ts())}, out_, {}, {}};
     std::optional<Summary> before;
     for (const std::uint64_t room : {0, 100, 200'000}) {
@@ -89,7 +89,7 @@ TEST_F(Remux, MetadataIsWritten) {
     EXPECT_EQ(probe("-show_entries format_tags=title -of csv=p=0 " + out_), "\"a \"\"live\"\" of 日本\"\n");
 }
 
-TEST_F(Remux, Fc2_83_OffsetOfSoundAndPictureIsKept) {
+TEST_F(Remux, OffsetOfSoundAndPictureIsKept_FC2_83) {
     const auto late_sound = folder_ / "late.ts";
     ffmpeg("-i " + sample_ts() + " -itsoffset 0.38 -i " + sample_ts() + " -map 0:v -map 1:a -c copy -f mpegts " +
            late_sound);
@@ -98,7 +98,7 @@ TEST_F(Remux, Fc2_83_OffsetOfSoundAndPictureIsKept) {
     EXPECT_LT(frames_offset(late_sound), -0.2);
 }
 
-TEST_F(Remux, Fc2_83_OneOffsetPerStretchKeepsSoundAndPictureTogether) {
+TEST_F(Remux, OneOffsetPerStretchKeepsSoundAndPictureTogether_FC2_83) {
     const auto far = folder_ / "far.ts";
     move_ts(sample_ts(), far, "40000");
     const auto first = times_of(sample_ts(), "v:0").front(), far_first = times_of(far, "v:0").front();
@@ -139,7 +139,7 @@ TEST_F(Remux, AStretchMayBeAPartOfAFile) {
     EXPECT_EQ(raw.tracks[0].packets, 200u);
 }
 
-TEST_F(Remux, ATrackThatComesLaterIsThere) {
+TEST_F(Remux, ATrackThatComesLaterIsThere_FC2_81) {
     const auto silent = folder_ / "silent.ts";
     ffmpeg("-i " + sample_ts() + " -map 0:v -c copy -f mpegts " + silent);
     const auto raw = make({{whole(silent), whole(sample_ts(), 4s)}, out_, {}, {}});
@@ -148,7 +148,7 @@ TEST_F(Remux, ATrackThatComesLaterIsThere) {
     EXPECT_GT(raw.tracks[1].first, 3900ms);
 }
 
-TEST_F(Remux, ATrackThatAppearsWithinAStretchIsThere) {
+TEST_F(Remux, ATrackThatAppearsWithinAStretchIsThere_FC2_81) {
     // More than the demuxer looks at before it begins, then sound from nowhere.
     const auto silent = folder_ / "silent.ts", loud = folder_ / "loud.ts", joined = folder_ / "joined.ts";
     ffmpeg(
@@ -163,7 +163,7 @@ TEST_F(Remux, ATrackThatAppearsWithinAStretchIsThere) {
     EXPECT_EQ(raw.tracks[1].packets, times_of(sample_ts(), "a:0").size());
 }
 
-TEST_F(Remux, AnUnannouncedBreakIsClosedAndSaid) {
+TEST_F(Remux, AnUnannouncedBreakIsClosedAndSaid_FC2_82) {
     const auto far = folder_ / "far.ts", joined = folder_ / "joined.ts";
     move_ts(sample_ts(), far, "100");
     write_bytes(joined, bytes_of(far) + bytes_of(sample_ts()));
@@ -257,7 +257,7 @@ struct BadCase {
 };
 class RemuxBadInput : public Remux, public testing::WithParamInterface<BadCase> {};
 
-TEST_P(RemuxBadInput, IsAClearErrorAndLeavesNothing) {
+TEST_P(RemuxBadInput, IsAClearErrorAndLeavesNothing_FC2_84) {
     const auto in = folder_ / "in";
     write_bytes(in, GetParam().content);
     const auto made = join_here({{whole(in)}, out_, {}, {}});
@@ -306,7 +306,7 @@ TEST_F(Remux, AnEmptyPlanAndMissingFilesAreErrors) {
     EXPECT_FALSE(fs::exists(out_));
 }
 
-TEST_F(Remux, NeverOverwrites) {
+TEST_F(Remux, NeverOverwrites_FC2_77_80) {
     write_bytes(out_, "precious");
     EXPECT_EQ(join_here({{whole(sample_ts())}, out_, {}, {}}).error().code, Errc::busy);
     EXPECT_EQ(bytes_of(out_), "precious");
@@ -331,7 +331,7 @@ private:
     rlimit before_{};
 };
 
-TEST_F(Remux, AWriteThatFailsIsAnErrorAndLeavesNothing) {
+TEST_F(Remux, AWriteThatFailsIsAnErrorAndLeavesNothing_FC2_84) {
     const JoinPlan plan{{whole(sample_ts())}, out_, {}, {}};
     for (const rlim_t room : {rlim_t{0}, rlim_t{10'000}, static_cast<rlim_t>(plan.input[0].size * 3 / 4)}) {
         const FileSizeLimit limit(room);

@@ -27,7 +27,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, Unwrap,
                                          UnwrapCase{"AlreadyUnwrapped", full + 7, full, full + 7}),
                          [](const auto& c) { return c.param.name; });
 
-TEST(Timeline, AddsTheShiftOfTheStretchToAllTracks) {
+TEST(Timeline, AddsTheShiftOfTheStretchToAllTracks_FC2_82) {
     Timeline t;
     t.begin_stretch(-10s);
     EXPECT_EQ(t.offset_for(picture, 10s, 40ms), -10s);
@@ -38,7 +38,7 @@ TEST(Timeline, AddsTheShiftOfTheStretchToAllTracks) {
     EXPECT_EQ(t.mended(), 0u);
 }
 
-TEST(Timeline, KeepsAnnouncedGaps) {
+TEST(Timeline, KeepsAnnouncedGaps_FC2_82) {
     Timeline t;
     t.begin_stretch(0s);
     EXPECT_EQ(t.offset_for(picture, 1s, 40ms), 0s);
@@ -47,7 +47,7 @@ TEST(Timeline, KeepsAnnouncedGaps) {
     EXPECT_EQ(t.mended(), 0u);
 }
 
-TEST(Timeline, Fc2_83_UnannouncedBreakMovesAllTracksByOneOffset) {
+TEST(Timeline, UnannouncedBreakMovesAllTracksByOneOffset_FC2_83) {
     Timeline t;
     t.begin_stretch(0s);
     (void)t.offset_for(picture, 100s, 40ms);

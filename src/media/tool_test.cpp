@@ -83,7 +83,7 @@ TEST_F(Tool, ErrorsKeepTheirCodeAndText) {
     EXPECT_EQ(missing.error().code, Errc::not_found);
 }
 
-TEST_F(Tool, CancellationEndsTheChildAndItsHalfMadeFile) {
+TEST_F(Tool, CancellationEndsTheChildAndItsHalfMadeFile_FC2_84) {
     const PatternPlan plan{.output = folder_ / "long.ts", .width = 1280, .height = 720, .seconds = 3600};
     asio::io_context io;
     asio::cancellation_signal stop;

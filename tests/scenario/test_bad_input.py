@@ -178,7 +178,7 @@ def test_a_name_that_is_not_utf8_is_refused(make_origin, recording):
     assert os.listdir(recording.folder) == []
 
 
-def test_the_same_name_twice_never_overwrites(make_origin, tmp_path, media):
+def test_FC2_76_77_the_same_name_twice_never_overwrites(make_origin, tmp_path, media):
     origins = [make_origin(media.segments[i:i + 3], pace=0.02, window=100) for i in (0, 10, 20)]
     for origin in origins:
         run("download", "--from-start", *SHORT, "-o", "talk.mp4", origin.url, cwd=tmp_path, expect=WHOLE)

@@ -65,7 +65,7 @@ def untouched(archive, expect, *arguments, told="", **more):
     return weir
 
 
-def test_T20_T21_proved_parts_go_and_the_joined_files_get_their_names(archive):
+def test_FC2_94_95_T20_T21_proved_parts_go_and_the_joined_files_get_their_names(archive):
     weir = run("clean", archive, cwd=archive, expect=WHOLE)
     assert names(archive) == CLEANED, weir.story()
     assert known_media.shown_numbers(archive / "p.mp4") == list(range(3 * PER_PART))
@@ -136,7 +136,7 @@ def test_a_corrupted_joined_file_stays_when_a_part_is_broken(archive):
     untouched(archive, FAILED, "--delete-corrupted", told="p.1.ts")
 
 
-def test_T21_a_taken_name_is_not_replaced(archive):
+def test_FC2_95_T21_a_taken_name_is_not_replaced(archive):
     (archive / "p.mp4").write_text("mine")
     age(archive, 3 * DAY)
     weir = run("clean", archive, cwd=archive, expect=WHOLE)

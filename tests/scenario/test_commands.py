@@ -50,7 +50,7 @@ def test_without_json_the_file_is_named_for_people(make_origin, recording, media
     assert "\x1b" not in weir.stderr and "\r" not in weir.stderr, "no terminal, no redrawn line"
 
 
-def test_keep_intermediates_keeps_the_raw_bytes_as_they_came(make_origin, recording, media):
+def test_FC2_56_keep_intermediates_keeps_the_raw_bytes_as_they_came(make_origin, recording, media):
     origin = make_origin(media.segments[:5], pace=0.02, window=100)
     recording.download(origin.url, "--from-start", "-k")
     raw = recording.raw()[0].read_bytes()

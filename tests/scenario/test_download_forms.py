@@ -256,7 +256,7 @@ def test_killed_while_finishing_the_next_start_finishes_what_is_left(make_origin
     run("verify", "out.mkv", cwd=tmp_path, expect=WHOLE)
 
 
-def test_labels_and_fields_make_the_name(make_origin, tmp_path, media):
+def test_FC2_68_69_73_labels_and_fields_make_the_name(make_origin, tmp_path, media):
     origin = make_origin(media.segments[:3], pace=0.02, window=100)
     weir = download(tmp_path, origin.url, "--from-start", "--label", "team=../red", "--label", "n=7:8",
                     "-o", "{{ .Labels.team }}/{{ .ChannelName }} {{ .Title }} {{ .Labels.n }}.{{ .Ext }}")
@@ -296,7 +296,7 @@ def test_loop_records_one_live_after_another(make_origin, tmp_path, media):
     assert len(left(tmp_path)) == 4
 
 
-def test_concat_joins_the_parts_of_an_interrupted_live(make_origin, tmp_path, media):
+def test_FC2_92_concat_joins_the_parts_of_an_interrupted_live(make_origin, tmp_path, media):
     weir, made = lives(make_origin, tmp_path, media, "--concat", "-o", "out.mp4")
     combined = tmp_path / "out.combined.mp4"
     assert made[1]["combined"] == str(combined), weir.story()

@@ -112,7 +112,7 @@ def test_the_origin_restarts_its_numbers_with_new_content(make_origin, recording
     checks.exact(recording, origin, weir)
 
 
-def test_a_frozen_playlist_that_goes_on_loses_nothing(make_origin, recording):
+def test_FC2_64_a_frozen_playlist_that_goes_on_loses_nothing(make_origin, recording):
     origin = make_origin(window=100)
     with recording.start(origin.url, "--from-start", "--idle-timeout", "30s") as weir:
         wait_until(lambda: origin.published() >= 8, 30, "the live")
@@ -123,14 +123,14 @@ def test_a_frozen_playlist_that_goes_on_loses_nothing(make_origin, recording):
     checks.exact(recording, origin, weir)
 
 
-def test_a_frozen_playlist_ends_the_recording_after_the_idle_timeout(make_origin, recording):
+def test_FC2_64_a_frozen_playlist_ends_the_recording_after_the_idle_timeout(make_origin, recording):
     origin = make_origin(window=100, endlist=False)
     weir = record(recording, origin, "--idle-timeout", "3s", seconds=40)
     checks.exact(recording, origin, weir)
     assert [line["reason"] for line in recording.lines() if line["k"] == "end"] == ["idle"]
 
 
-def test_FC2_T11_changed_addresses_of_the_same_fragments_repeat_nothing(make_origin, recording):
+def test_FC2_60_T11_changed_addresses_of_the_same_fragments_repeat_nothing(make_origin, recording):
     origin = make_origin(window=100, fc2=True)
     with recording.start(origin.url, "--from-start") as weir:
         for worker in range(1076, 1079):
@@ -142,7 +142,7 @@ def test_FC2_T11_changed_addresses_of_the_same_fragments_repeat_nothing(make_ori
     assert len({r.seq for r in origin.asked()}) == len([r for r in origin.asked() if r.whole])
 
 
-def test_an_expired_signed_address_is_read_anew_from_the_playlist(make_origin, recording):
+def test_FC2_67_an_expired_signed_address_is_read_anew_from_the_playlist(make_origin, recording):
     origin = make_origin(window=100, signed=True)
     # The address of 108 runs out before it is fetched, twice.
     def expire(x):

@@ -63,13 +63,13 @@ def test_live_recording_is_frame_exact(recorded, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_segment_is_fetched_once(recorded, source, kind):
+def test_FC2_56_each_segment_is_fetched_once(recorded, source, kind):
     fetched = [path for status, _, path in recorded["handed out"] if path.startswith(f"/{kind}/") and path.endswith(".ts") and status == 200]
     assert len(fetched) == len(set(fetched)) == len(source.segments)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_playlist_is_asked_at_the_pace_the_standard_allows(recorded, kind):
+def test_FC2_57_the_playlist_is_asked_at_the_pace_the_standard_allows(recorded, kind):
     asked = [path for _, _, path in recorded["handed out"] if path == f"/{kind}/live.m3u8"]
     assert SECONDS / 2 <= len(asked) <= SECONDS * 2.2 + 5
 

@@ -23,7 +23,7 @@ PLANS = [Reset(), Reset(100), Reset(30_000), Stall(), Stall(90), Stall(30_000), 
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=repr)
-def test_F1_broken_connections_lose_nothing(make_origin, recording, plan):
+def test_F1_FC2_63_broken_connections_lose_nothing(make_origin, recording, plan):
     origin = make_origin(window=100)
     weir = record_through(origin, recording, plan, Cut(150_000), plan)
     checks.exact(recording, origin, weir)

@@ -127,7 +127,7 @@ def test_FC2_87_probe_of_what_is_no_media_is_one_line_and_1(work, content):
     assert "x.ts" in weir.check_one_clear_line() and weir.stdout == ""
 
 
-def test_T19_a_ts_with_its_end_cut_off_is_readable(clips, work):
+def test_FC2_87_T19_a_ts_with_its_end_cut_off_is_readable(clips, work):
     clip = put(clips, work, "clip.ts")
     os.truncate(clip, clip.stat().st_size // 2 + 33)
     run("probe", clip, cwd=work, expect=WHOLE)
@@ -198,7 +198,7 @@ def test_wrong_use_of_remux_is_2_and_writes_nothing(clips, work, arguments):
 
 
 @pytest.mark.parametrize("command", [["remux"], ["concat"], ["probe"], ["clean"], ["concat", "--prefix", "p", "x.ts"]])
-def test_a_missing_argument_is_wrong_use(work, command):
+def test_FC2_86_98_99_100_a_missing_argument_is_wrong_use(work, command):
     run(*command, cwd=work, expect=WRONG_USE)
 
 
@@ -416,7 +416,7 @@ def test_a_full_disk_leaves_no_file_and_1(clips, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
-def test_a_signal_in_the_middle_leaves_nothing_behind(clips, work, number):
+def test_FC2_84_a_signal_in_the_middle_leaves_nothing_behind(clips, work, number):
     big = work / "big.ts"
     one = (clips / "clip.ts").read_bytes()
     with open(big, "wb") as out:

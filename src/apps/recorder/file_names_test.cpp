@@ -56,6 +56,27 @@ TEST(FileNames, FC2_69_MetadataIsOnePathElement) {
     EXPECT_EQ(plain("{{ if .MetaData.ChannelData.Category }}x{{ else }}none{{ end }}.{{ .Ext }}"), "none.mp4");
 }
 
+TEST(FileNames, FC2_70_GoNamesAreTakenAsTheSiteGivesThem) {
+    auto data = sample();
+    data.metadata = Value::structure(
+        "api.GetMetaData", {{"ChannelData", Value::structure("api.ChannelData", {{"ChannelID", Value::text("7")},
+                                                                                 {"IsREST", Value::text("r")},
+                                                                                 {"VideoStereo3D", Value::text("3")},
+                                                                                 {"TicketPrice", Value::text("5")}})}});
+    const std::string front = "{{ with .MetaData.ChannelData }}", back = "{{ end }}.{{ .Ext }}";
+    EXPECT_EQ(plain(front + "{{ .ChannelID }}{{ .IsREST }}{{ .VideoStereo3D }}{{ .TicketPrice }}" + back, data),
+              "7r35.mp4");
+    for (const auto* name : {"ChannelId", "IsRest", "VideoStereo3d", "ticket_price"})
+        EXPECT_TRUE(plain(front + "{{ ." + name + " }}" + back, data).starts_with("error: template: ")) << name;
+}
+
+TEST(FileNames, FC2_71_ActionsVariablesPipesAndTrimMarksWork) {
+    EXPECT_EQ(plain("{{- /* a name */ -}} {{ $t := .Labels.dir }}{{ if eq $t \"a/b\" }}{{ len $t | printf \"%03d\" }}"
+                    "{{ else }}x{{ end }}{{ range $i, $e := .Labels }}{{ if eq $i \"root\" }}{{ break }}{{ end }}"
+                    "{{ slice $i 0 1 }}{{ end }}.{{ .Ext }}"),
+              "003Ebde.mp4");
+}
+
 TEST(FileNames, FC2_71_OnlyTheBuiltInFunctionsExist) {
     EXPECT_EQ(plain("{{ upper .Title }}"), "error: template: gotpl:1: function \"upper\" not defined");
 }

@@ -97,7 +97,7 @@ bool tells(const CleanReport& report, What what, const std::string& part) {
     });
 }
 
-TEST(Cleaner, T20_ProvedPartsGoAndOtherFilesStay) {
+TEST(Cleaner, T20_FC2_94_95_ProvedPartsGoAndOtherFilesStay) {
     CleanRig rig;
     for (const std::string folder : {"a/", "b/c/"}) {
         for (const auto* part : {"test.ts", "test.0.ts", "test.1.ts", "test.deleteme.ts", "test.deleteme.deleteme.ts"})
@@ -118,7 +118,7 @@ TEST(Cleaner, T20_ProvedPartsGoAndOtherFilesStay) {
     EXPECT_EQ(test::read_file(rig.dir / "a/test.ts"), "vavavavava");
 }
 
-TEST(Cleaner, T21_ATakenNameIsNotReplacedAlthoughThePartsAreGone) {
+TEST(Cleaner, T21_FC2_95_ATakenNameIsNotReplacedAlthoughThePartsAreGone) {
     CleanRig rig;
     rig.put("testb.ts", "va");
     rig.put("testb.1.ts", "va");
@@ -167,7 +167,7 @@ TEST(Cleaner, FC2_94_NothingIsTouchedBeforeAllOfItIsOldEnough) {
     }
 }
 
-TEST(Cleaner, ADryRunTellsAllAndTouchesNothing) {
+TEST(Cleaner, ADryRunTellsAllAndTouchesNothing_FC2_100) {
     CleanRig rig;
     rig.put("n.mp4", "va");
     rig.put("n.1.ts", "va");
@@ -266,7 +266,7 @@ TEST(Cleaner, SoundAloneIsNoProofForPictures) {
     EXPECT_EQ(rig.names(), (Names{"n.combined.m4a", "n.ts"})) << story(report);
 }
 
-TEST(Cleaner, APartThatIsOpenForWritingIsInUse) {
+TEST(Cleaner, APartThatIsOpenForWritingIsInUse_FC2_94) {
     CleanRig rig;
     rig.put("n.ts", "va");
     rig.put("n.combined.mp4", "va");
@@ -408,7 +408,7 @@ TEST(Cleaner, ACancellationEndsItBetweenTwoSteps) {
     EXPECT_EQ(rig.names(), (Names{"a/n.mp4", "b/n.combined.mp4", "b/n.ts"})) << story(report);
 }
 
-TEST(Cleaner, AMissingRootIsToldInOneLine) {
+TEST(Cleaner, AMissingRootIsToldInOneLine_FC2_100) {
     CleanRig rig;
     rig.options.root = rig.dir / "gone";
     const auto report = rig.clean();

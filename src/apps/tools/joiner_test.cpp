@@ -136,7 +136,7 @@ TEST(Joiner, WhatDoesNotReadBackAsItWentInIsRemoved) {
     }
 }
 
-TEST(Joiner, SoundAloneThatHasPicturesIsRefused) {
+TEST(Joiner, SoundAloneThatHasPicturesIsRefused_FC2_98) {
     JoinRig rig;
     test::write_file(rig.dir / "a.ts", "media");
     auto both = some_summary();
@@ -171,7 +171,7 @@ TEST(Joiner, ContentIsReadOnlyWhenWished) {
     EXPECT_TRUE(rig.plans.back().content);
 }
 
-TEST(Joiner, AFailedWriteLeavesNothing) {
+TEST(Joiner, AFailedWriteLeavesNothing_FC2_84) {
     JoinRig rig;
     test::write_file(rig.dir / "a.ts", "media");
     rig.tools.write = [](asio::any_io_executor, media::JoinPlan plan) -> Task<Result<media::Summary>> {
@@ -185,7 +185,7 @@ TEST(Joiner, AFailedWriteLeavesNothing) {
     EXPECT_EQ(rig.names(), Names{"a.ts"});
 }
 
-TEST(Joiner, BrokenInputsAreNamedInTheOrderGiven) {
+TEST(Joiner, BrokenInputsAreNamedInTheOrderGiven_FC2_99) {
     JoinRig rig;
     test::write_file(rig.dir / "good.ts", "media");
     test::write_file(rig.dir / "text.ts", "hello");
@@ -301,7 +301,7 @@ Task<Result<media::Probe>> shielding_probe(asio::any_io_executor, std::string) {
     co_return p;
 }
 
-TEST(Joiner, ACancellationLeavesNothing) {
+TEST(Joiner, ACancellationLeavesNothing_FC2_84) {
     JoinRig rig;
     test::write_file(rig.dir / "a.ts", "media");
     rig.tools.probe = shielding_probe;

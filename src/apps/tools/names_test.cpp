@@ -32,7 +32,7 @@ TEST(ToolNames, WhatIsBeingMadeIsHiddenAndKeepsItsEnding) {
     EXPECT_EQ(part_name("talk.1.m4a"), Path(".talk.1.part.m4a"));
 }
 
-TEST(ToolNames, FormatsAreKnownByAnyUsualWord) {
+TEST(ToolNames, FormatsAreKnownByAnyUsualWord_FC2_80) {
     using media::OutputFormat;
     struct Case {
         const char* word;
@@ -60,7 +60,7 @@ TEST(ToolNames, FC2_98_TakenNamesGetTheNextNumber) {
     EXPECT_EQ(*free_number({"a.mp4"}, 1, those({})), 1u);
 }
 
-TEST(ToolNames, PictureAndSoundGetTheSameNumber) {
+TEST(ToolNames, PictureAndSoundGetTheSameNumber_FC2_98) {
     EXPECT_EQ(*free_number({"a.mp4", "a.m4a"}, 0, those({"a.m4a"})), 1u);
 }
 

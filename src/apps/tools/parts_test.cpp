@@ -23,14 +23,14 @@ Names order(const Names& names, const std::string& prefix) {
     return out;
 }
 
-TEST(Parts, T16_NumbersComeFirstAndByTheirValue) {
+TEST(Parts, T16_FC2_90_NumbersComeFirstAndByTheirValue) {
     const Names all{"name.mp4",   "name.1.ts",  "name.a.mp4", "name.20.mp4",
                     "name.1.mp4", "name.2.mp4", "name.3.mp4", "trash.ts"};
     const Names wanted{"name.mp4", "name.1.ts", "name.2.mp4", "name.3.mp4", "name.20.mp4", "name.a.mp4"};
     EXPECT_EQ(order(all, "name"), wanted);
 }
 
-TEST(Parts, T17_TheBestContainerOfEachAndNothingCombined) {
+TEST(Parts, T17_FC2_89_92_TheBestContainerOfEachAndNothingCombined) {
     const std::string p = "2024-01-10 _";
     const Names all{p + ".1.m4a", p + ".1.mp4", p + ".combined.mp4", p + ".m4a", p + ".mp4"};
     const Names wanted{p + ".mp4", p + ".1.mp4"};

@@ -112,7 +112,7 @@ TEST(PlaylistLimits, EachIsNamed) {
               "line 4: more than 1 variants");
 }
 
-TEST(Playlist, ToleratesCrlfByteOrderMarkUnknownTagsAndBlankLines) {
+TEST(Playlist, ToleratesCrlfByteOrderMarkUnknownTagsAndBlankLines_FC2_58) {
     const auto p = media(
         "\xef\xbb\xbf#EXTM3U\r\n\r\n#EXT-X-FUTURE:A=\"b\r\n# note\r\n#EXTINF:2\r\n  a.ts \r\n#EXTINF:1.5,live\r\nb.ts");
     ASSERT_EQ(p.segments.size(), 2u);
@@ -123,7 +123,7 @@ TEST(Playlist, ToleratesCrlfByteOrderMarkUnknownTagsAndBlankLines) {
     EXPECT_EQ(p.target_duration, 2s);
 }
 
-TEST(Playlist, BareUrlListIsAPlaylist) {
+TEST(Playlist, BareUrlListIsAPlaylist_FC2_58) {
     const auto p = media("#EXTM3U\nhttps://h/1.ts\nhttps://h/2.ts\n");
     EXPECT_EQ(p.segments.size(), 2u);
 }
@@ -236,7 +236,7 @@ TEST(Playlist, AlternateAudioAndNames) {
     EXPECT_EQ(m.i_frame_variants.at(0).uri, "i.m3u8");
 }
 
-TEST(Playlist, Fc2T10ReadsTwelveInOrder) {
+TEST(Playlist, ReadsTwelveInOrder_FC2_58_T10) {
     for (const char* name :
          {"fc2_playlist.m3u8", "fc2_playlist2.m3u8", "fc2_playlist_no_ts.m3u8", "fc2_playlist2_no_ts.m3u8"}) {
         const auto p = media(fixture(name));
@@ -288,9 +288,15 @@ TEST(Sniff, KnowsSegmentsByContent_CVE_2017_9993_CVE_2023_6601) {
               Content::fmp4);
     EXPECT_EQ(of(std::string("FLV\x01\x05\0\0\0\x09", 9)), Content::flv);
     EXPECT_EQ(of("\x1a\x45\xdf\xa3\x9f"), Content::matroska);
-    const auto ftyp = std::string("\0\0\0\x10" "ftypisom\0\0\0\0", 16);
+    const auto ftyp = std::string(
+        "\0\0\0\x10"
+        "ftypisom\0\0\0\0",
+        16);
     EXPECT_EQ(of(ftyp), Content::fmp4);
-    EXPECT_EQ(of(ftyp + std::string("\0\0\0\x08" "free\0\x10\0\0mdat", 16)), Content::mp4);
+    EXPECT_EQ(of(ftyp + std::string("\0\0\0\x08"
+                                    "free\0\x10\0\0mdat",
+                                    16)),
+              Content::mp4);
     EXPECT_EQ(of(ftyp + std::string("\0\0\0\x10moov\0\0\0\x08mvex", 16)), Content::fmp4);
     EXPECT_EQ(of(ftyp + std::string("\0\0\0\x10moov\0\0\0\x08trak", 16)), Content::mp4);
     EXPECT_EQ(of(ftyp + std::string("\0\0\x40\0moov\0\0\0\x08trak", 16)), Content::fmp4);  // not seen to its end

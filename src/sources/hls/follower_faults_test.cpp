@@ -78,7 +78,7 @@ TEST(HlsFollower, TricklingTransfersAreCut_F1) {
     expect_bytes(rig);
 }
 
-TEST(HlsFollower, ShortBodyWithItsLengthAnnouncedIsRetried) {
+TEST(HlsFollower, ShortBodyWithItsLengthAnnouncedIsRetried_FC2_65) {
     HlsRig rig;
     rig.live.ends_after = 112;
     rig.live.segment_faults = [](std::uint64_t n, int asked, const std::string& body) -> std::optional<Reply> {
@@ -109,7 +109,7 @@ TEST(HlsFollower, RetryAfterIsHonoured) {
     EXPECT_EQ(rig.sink.text(), numbers(117, 140));
 }
 
-TEST(HlsFollower, AnExpiredSignedUrlIsTakenFromTheNewestPlaylist_F2) {
+TEST(HlsFollower, AnExpiredSignedUrlIsTakenFromTheNewestPlaylist_F2_FC2_66) {
     HlsRig rig;
     rig.live.ends_after = 120;
     rig.live.query = "?token=1";
@@ -127,7 +127,7 @@ TEST(HlsFollower, AnExpiredSignedUrlIsTakenFromTheNewestPlaylist_F2) {
     EXPECT_EQ(rig.sink.text(), numbers(103, 120));
 }
 
-TEST(HlsFollower, ARefusedMediaPlaylistIsAskedForThroughTheMaster_F2) {
+TEST(HlsFollower, ARefusedMediaPlaylistIsAskedForThroughTheMaster_F2_FC2_67) {
     HlsRig rig;
     rig.live.ends_after = 140;
     rig.settings.url = parse_url("https://live.example/a/master.m3u8").value();
@@ -154,7 +154,7 @@ TEST(HlsFollower, ARefusedMediaPlaylistIsAskedForThroughTheMaster_F2) {
 
 /// FC2-62: whatever the playlist answers, the recording goes on.
 class HlsPlaylistFault : public testing::TestWithParam<FaultCase> {};
-TEST_P(HlsPlaylistFault, IsRiddenOut_F1_F2_FC2_62) {
+TEST_P(HlsPlaylistFault, IsRiddenOut_F1_F2_FC2_62_63) {
     HlsRig rig;
     rig.live.window = 15;
     rig.live.ends_after = 150;
@@ -180,6 +180,22 @@ INSTANTIATE_TEST_SUITE_P(Faults, HlsPlaylistFault,
                                          FaultCase{"Silent", after(Reply::How::silent, 0)}),
                          [](const auto& c) { return c.param.name; });
 
+TEST(HlsFollower, NoNumberOfBrokenPlaylistRequestsOverTheWholeLifeIsAnEnd_FC2_63) {
+    HlsRig rig;
+    rig.live.window = 15;
+    rig.live.ends_after = 200;
+    int asked = 0, broken = 0;
+    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
+        if (!r.url.path.ends_with(".m3u8") || ++asked % 2 != 0) return std::nullopt;
+        ++broken;
+        return after(Reply::How::refuse, 0);
+    };
+    expect_end(rig.run(), EndReason::endlist);
+    EXPECT_GT(broken, 20);
+    EXPECT_EQ(rig.sink.text(), numbers(112, 200));
+    EXPECT_TRUE(rig.sink.breaks.empty());
+}
+
 TEST(HlsFollower, AFrozenPlaylistEndsAfterTheIdleTimeout_FC2_64) {
     HlsRig rig;
     const auto since = rig.clock.now();
@@ -196,7 +212,7 @@ TEST(HlsFollower, AFrozenPlaylistEndsAfterTheIdleTimeout_FC2_64) {
     EXPECT_LE(rig.clock.now() - since, 37s);
 }
 
-TEST(HlsFollower, AFrozenPlaylistThatThawsIsNoEnd) {
+TEST(HlsFollower, AFrozenPlaylistThatThawsIsNoEnd_FC2_64) {
     HlsRig rig;
     rig.live.window = 40;
     rig.live.ends_after = 200;
@@ -211,7 +227,7 @@ TEST(HlsFollower, AFrozenPlaylistThatThawsIsNoEnd) {
     EXPECT_EQ(rig.sink.text(), numbers(137, 200));
 }
 
-TEST(HlsFollower, AnAbsentPlaylistEndsAfterTheIdleTimeoutWithItsReason) {
+TEST(HlsFollower, AnAbsentPlaylistEndsAfterTheIdleTimeoutWithItsReason_FC2_62_64) {
     HlsRig rig;
     const auto from = rig.clock.now() + 4s;
     rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {

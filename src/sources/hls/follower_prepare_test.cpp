@@ -107,6 +107,21 @@ INSTANTIATE_TEST_SUITE_P(
                     "the stream is protected by DRM (com.apple.streamingkeydelivery), which weir does not record"}),
     [](const auto& c) { return c.param.name; });
 
+TEST(HlsFollower, ALineThatIsNoAddressIsAGapAmongGoodOnes_FC2_58) {
+    HlsRig rig;
+    rig.live.ends_after = 112;
+    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
+        if (!r.url.path.ends_with(".m3u8")) return std::nullopt;
+        auto text = rig.live.playlist();
+        if (const auto at = text.find("seg108.ts"); at != std::string::npos) text.replace(at, 9, "http://[108.ts");
+        return Reply{200, text};
+    };
+    expect_end(rig.run(), EndReason::endlist);
+    const auto got = rig.sink.text();
+    EXPECT_TRUE(got.starts_with(numbers(103, 107) + " [108 ")) << got;
+    EXPECT_TRUE(got.ends_with("] " + numbers(109, 112))) << got;
+}
+
 TEST(HlsFollower, AForbiddenSegmentAmongGoodOnesIsAGapWithoutARequest_CVE_2023_6605) {
     HlsRig rig;
     rig.live.ends_after = 112;

@@ -34,7 +34,7 @@ TEST(HlsFollower, FromTheLiveEdgeToTheEnd) {
     EXPECT_EQ(rig.sink.times.front(), 0s);
 }
 
-TEST(HlsFollower, FromTheStartOfTheWindow) {
+TEST(HlsFollower, FromTheStartOfTheWindow_FC2_59) {
     HlsRig rig;
     rig.settings.from_start = true;
     rig.live.ends_after = 110;
@@ -93,7 +93,7 @@ TEST(HlsFollower, GapTagIsAGap) {
     EXPECT_EQ(rig.source->stats().missing, 2u);
 }
 
-TEST(HlsFollower, FetchesAheadAndHandsOnInOrder) {
+TEST(HlsFollower, FetchesAheadAndHandsOnInOrder_FC2_56_67) {
     HlsRig rig;
     rig.live.ends_after = 103;
     rig.settings.from_start = true;
@@ -120,7 +120,7 @@ TEST(HlsFollower, ALostFragmentIsOneGap_FC2_65) {
     EXPECT_TRUE(rig.sink.breaks.empty()) << "its timestamps go on";
 }
 
-TEST(HlsFollower, SeveralLostFragmentsDoNotHoldUpTheRest) {
+TEST(HlsFollower, SeveralLostFragmentsDoNotHoldUpTheRest_FC2_65_67) {
     HlsRig rig;
     rig.live.ends_after = 150;
     rig.live.segment_faults = [](std::uint64_t n, int, const std::string&) -> std::optional<Reply> {
@@ -149,7 +149,7 @@ TEST(HlsFollower, AFinishedPlaylistGivesEachSegmentABoundedNumberOfTries) {
     EXPECT_EQ(rig.source->pace(), Pace::demand);
 }
 
-TEST(HlsFollower, UnitsThatLeftTheWindowUnseenAreOneGap) {
+TEST(HlsFollower, UnitsThatLeftTheWindowUnseenAreOneGap_FC2_57) {
     HlsRig rig;
     rig.live.ends_after = 140;
     rig.live.keep_old = true;
@@ -312,7 +312,7 @@ TEST(HlsFollower, MemoryForWaitingSegmentsIsBounded) {
     expect_bytes(rig);
 }
 
-TEST(HlsFollower, ASlowSinkSlowsTheTransfers) {
+TEST(HlsFollower, ASlowSinkSlowsTheTransfers_FC2_57) {
     HlsRig rig;
     rig.live.window = 12;
     rig.live.picture = 60'000;
@@ -394,7 +394,7 @@ TEST(HlsFollower, AnEndlessSegmentIsCutAtTheLimit) {
     EXPECT_EQ(rig.live.asked(105), 1);
 }
 
-TEST(HlsFollower, ManyRecordingsSpreadTheirRequests) {
+TEST(HlsFollower, ManyRecordingsSpreadTheirRequests_FC2_67) {
     asio::io_context io;
     SimulatedClock clock(io.get_executor());
     FakeLive live(clock);

@@ -66,7 +66,7 @@ WindowSettings whole() {
     return s;
 }
 
-TEST(HlsWindow, Fc2T11AfterTheSecondPlaylistOnly118618IsNewDespiteTheHost) {
+TEST(HlsWindow, AfterTheSecondPlaylistOnly118618IsNewDespiteTheHost_FC2_60_T11) {
     Window w(whole());
     EXPECT_EQ(w.take(fixture("fc2_playlist.m3u8"), at(0s)).fresh.size(), 12u);
     for (int i = 1; i < 5; ++i) {
@@ -77,7 +77,7 @@ TEST(HlsWindow, Fc2T11AfterTheSecondPlaylistOnly118618IsNewDespiteTheHost) {
     EXPECT_EQ(w.last(), 118618u);
 }
 
-TEST(HlsWindow, Fc2T12FromAPositionOnlyWhatFollows) {
+TEST(HlsWindow, FromAPositionOnlyWhatFollows_FC2_60_T12) {
     WindowSettings s;
     s.resume = WindowSettings::Resume{118617, 0, Micros{1s}};
     Window w(s);
@@ -85,14 +85,14 @@ TEST(HlsWindow, Fc2T12FromAPositionOnlyWhatFollows) {
     EXPECT_EQ(text_of(w.take(fixture("fc2_playlist2.m3u8"), at(1s))), "118618");
 }
 
-TEST(HlsWindow, Fc2T13TheSameWithoutQueries) {
+TEST(HlsWindow, TheSameWithoutQueries_FC2_60_T13) {
     Window w(whole());
     EXPECT_EQ(w.take(fixture("fc2_playlist_no_ts.m3u8"), at(0s)).fresh.size(), 12u);
     EXPECT_EQ(text_of(w.take(fixture("fc2_playlist2_no_ts.m3u8"), at(1s))), "118618");
     EXPECT_EQ(text_of(w.take(fixture("fc2_playlist2_no_ts.m3u8"), at(2s))), "");
 }
 
-TEST(HlsWindow, Fc2_61NumbersAreComparedAsNumbers) {
+TEST(HlsWindow, NumbersAreComparedAsNumbers_FC2_61) {
     Window w(whole());
     w.take(make({99'996, 4}), at(0s));
     EXPECT_EQ(text_of(w.take(make({99'998, 4}), at(2s))), "100000 100001");
@@ -105,7 +105,7 @@ struct StartCase {
     const char* expected;
 };
 class HlsWindowStart : public testing::TestWithParam<StartCase> {};
-TEST_P(HlsWindowStart, TakesTheRightEnd) {
+TEST_P(HlsWindowStart, TakesTheRightEnd_FC2_59) {
     WindowSettings s;
     s.from_start = GetParam().from_start;
     Window w(s);
