@@ -190,9 +190,12 @@ TEST_F(Join, TheReferencesOwnFilesRemuxAndJoin_FC2_81_98_99_T18) {
     const auto both = make({.input = {whole(ts), following(mp4)}, .output = {}, .metadata = {}});
     ASSERT_EQ(both.tracks.size(), 3u) << "sound, and pictures of two codecs";
     EXPECT_EQ(packets(both, TrackKind::audio), packets(one, TrackKind::audio) + packets(*other, TrackKind::audio));
-    for (const auto& t : both.tracks)
-        if (t.kind == TrackKind::video)
-            EXPECT_EQ(t.packets, packets(t.codec == "h264" ? one : *other, t.kind)) << t.codec;
+    for (const auto& t : both.tracks) {
+        const auto& from = t.codec == "h264" ? one : *other;
+        if (t.kind == TrackKind::video) {
+            EXPECT_EQ(t.packets, packets(from, t.kind)) << t.codec;
+        }
+    }
 }
 
 TEST_F(Join, NoInputsAreAnError_FC2_86) {
