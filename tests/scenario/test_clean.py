@@ -100,6 +100,7 @@ def test_FC2_93_nothing_is_touched_before_all_is_old_enough(archive, young):
     untouched(archive, WHOLE, told="not old enough")
     os.utime(archive / young, (0, time.time() - 2 * 3600))
     untouched(archive, WHOLE, told="not old enough")
+    untouched(archive, WHOLE, "--cleaning-age", "0", told="not old enough")
     run("clean", "--eligible-for-cleaning-age", "1h", archive, cwd=archive, expect=WHOLE)
     assert names(archive) == CLEANED
 

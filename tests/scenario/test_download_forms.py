@@ -263,6 +263,9 @@ def test_FC2_68_69_73_labels_and_fields_make_the_name(make_origin, tmp_path, med
     made = os.path.relpath(weir.summary()["file"], tmp_path)
     assert made.endswith("red/127.0.0.1 127.0.0.1 live 7_8.mp4") and not made.startswith(".."), weir.story()
     assert len(left(tmp_path)) == 1, "labels climb nowhere"
+    mask = os.umask(0)
+    os.umask(mask)
+    assert (tmp_path / left(tmp_path)[0]).stat().st_mode & 0o777 == 0o755 & ~mask
 
 
 @pytest.mark.parametrize("options", [["--label", "novalue"], ["-o", "{{ .Nonsense }}.{{ .Ext }}"], ["-o", "{{ .Title"],
