@@ -64,9 +64,12 @@ void add_download(CLI::App& app, DownloadArguments& a) {
         ->capture_default_str();
     c->add_flag("--from-start", a.from_start, "begin with the oldest segment the playlist still lists");
     c->add_option("--duration", a.duration, "stop after so much media: 90s, 5m, 1h30m");
-    c->add_option("--wait", a.wait, "wait so long for a stream that has not begun: 10m; \"forever\"")
+    c->add_option(
+         "--wait", a.wait,
+         "wait so long for a stream that has not begun: 10m; for ever when no time is given. Default: not at all")
         ->expected(0, 1)
-        ->default_str("forever");
+        ->default_str("forever")
+        ->option_text("[TIME]");
     c->add_option("--idle-timeout", a.idle_timeout, "the live is over when nothing new came for so long (30s)");
     c->add_flag("-k,--keep-intermediates", a.keep_raw, "keep the raw files beside the finished one");
     c->add_option("--header", a.headers, "a request header, \"Name: value\"; sent to the first host only")

@@ -224,7 +224,9 @@ void print_json(const apps::DownloadResult& r) {
 
 void print_text(const apps::DownloadResult& r) {
     const auto units = r.asked > 0 ? fmt::format(", {} of {} segments", r.got, r.asked) : std::string();
-    fmt::print("{}\n  {}, {}{}\n", r.file.string(), duration_text(r.duration), size_text(r.bytes), units);
+    // A file that is kept as it came is not looked into.
+    const auto length = r.duration > Micros(0) ? duration_text(r.duration) + ", " : std::string();
+    fmt::print("{}\n  {}{}{}\n", r.file.string(), length, size_text(r.bytes), units);
     if (r.missing > 0)
         fmt::print("  {} segments are missing; see: weir verify '{}'\n", r.missing, r.file.string());
     else if (r.gaps > 0)
