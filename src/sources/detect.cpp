@@ -230,9 +230,8 @@ Task<Result<Detected>> detect(Clock& clock, HttpClient& http, CookieJar* cookies
         if (patient && !std::exchange(said, true))
             WEIR_LOG(info, "waiting for the stream to begin", {"url", masked_url(settings.url.text())},
                      {"why", e.text()});
-        const auto pause = e.retry_after ? std::min(*e.retry_after, Millis{30'000})
-                           : patient     ? waiting.next()
-                                         : passing.next();
+        auto pause = patient ? waiting.next() : passing.next();
+        if (e.retry_after) pause = std::clamp(*e.retry_after, pause, std::max(pause, Millis{30'000}));
         const auto wake = patient ? std::min(clock.now() + pause, until) : clock.now() + pause;
         const bool slept = co_await clock.sleep_until(wake);
         if (!slept) co_return Error{Errc::cancelled, demand.stop.reason()};

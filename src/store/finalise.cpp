@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/numbers.h"
 #include "runtime/failpoint.h"
 #include "runtime/task_group.h"
 #include "store/final_form.h"
@@ -107,6 +108,14 @@ private:
             gap.id = book_.next_id;
             if (auto r = say_line(gap); !r) return r;
         }
+        if (const auto rest = never_fetched(); rest > 0) {
+            journal::GapLine gap;
+            gap.id = book_.next_id;
+            gap.from = gap.to = book_.last_time();
+            gap.n = rest;
+            gap.why = "the rest was never fetched";
+            if (auto r = say_line(gap); !r) return r;
+        }
         const auto tally = book_.tally();
         journal::EndLine end;
         end.reason = "crash";
@@ -118,6 +127,16 @@ private:
         auto r = say_line(end);
         book_.settle();
         return r;
+    }
+
+    /// Of a file whose length is known.
+    [[nodiscard]] std::uint64_t never_fetched() const {
+        const auto it = book_.open.name.find(std::string(expected_bytes_key));
+        if (it == book_.open.name.end()) return 0;
+        const auto length = parse_int(it->second, 0);
+        if (!length) return 0;
+        const auto all = static_cast<std::uint64_t>(*length);
+        return all > book_.bytes() ? all - book_.bytes() : 0;
     }
 
     Result<> nothing_there() {
@@ -235,7 +254,9 @@ private:
         if (auto r = co_await blocking([this] { return prepare(); }); !r) co_return r;
         if (form_.way != FinalForm::Way::remux) co_return co_await keep_bytes();
         auto raw = co_await tools_.write(ex_, plan_);
-        if (!raw && form_.opaque && raw.error().code != Errc::cancelled) {
+        const bool passing = !raw && (raw.error().code == Errc::cancelled || raw.error().code == Errc::no_space ||
+                                      raw.error().code == Errc::io);
+        if (!raw && form_.opaque && !passing) {
             WEIR_LOG(warn, "what was fetched is no media that can be remuxed, and stays as it came",
                      {"file", target().string()}, {"error", raw.error().text()});
             form_.way = form_.raw.empty() ? FinalForm::Way::copy : FinalForm::Way::rename;

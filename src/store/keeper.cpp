@@ -148,6 +148,9 @@ void Keeper::publish() {
     stats_.duration = first_time_ ? last_time_ - *first_time_ : Micros{0};
     const std::lock_guard lock(mutex_);
     shared_ = {stats_, at_};
+    for (const auto& [number, lane] : lanes_)  // what is being dropped now is listed later and missing already
+        if (lane.drop && lane.drop->any && lane.drop->units)
+            shared_.stats.missing_units += lane.drop->last - lane.drop->first + 1;
 }
 
 // ------------------------------------------------------------------ items

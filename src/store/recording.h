@@ -32,6 +32,9 @@ struct ResumePoint {
     std::optional<Micros> offset = {};         ///< stream time minus the source's own, at that unit; of all lanes
 };
 
+/// In name_data: how many bytes a file that is fetched has. What was never fetched of it is listed as a loss.
+inline constexpr std::string_view expected_bytes_key = "http.length";
+
 struct RecordingPlan {
     Path
         target;  ///< the final file, e.g. DIR/NAME.mp4, its ending decides the container; journal, raw files stand beside it

@@ -355,6 +355,10 @@ Task<Result<DownloadResult>> Download::State::record(std::optional<Earlier> mine
 
     auto ended = co_await pipeline->run();
     if (options.memory) source->remember(*options.memory);
+    if (source->file() && recording->made()) {  // all written and synced: only now it is known what the disk took
+        auto settled = co_await recording->leave();
+        if (!settled) WEIR_LOG(error, "the file could not be written in order", {"error", settled.error().text()});
+    }
     const bool cut_short =
         source->file() && recording->made() && (!ended || ended->reason != EndReason::endlist || lacks_some());
     if (cut_short) {

@@ -21,7 +21,7 @@ constexpr auto look_again = 5s;
 constexpr Micros unsynced = 1s;
 constexpr auto file_patience_at_least = 5min;
 
-constexpr const char* length_key = "http.length";
+constexpr const char* length_key = store::expected_bytes_key.data();
 constexpr const char* etag_key = "http.etag";
 constexpr const char* modified_key = "http.modified";
 
@@ -225,7 +225,7 @@ void DownloadSource::describe(std::map<std::string, std::string>& name_data) con
 void DownloadSource::remember(LiveMemory& memory) const {
     memory.any = true;
     memory.newest = tap_ ? tap_->newest() : 0;
-    memory.nothing_more = file().has_value();
+    memory.nothing_more = file().has_value() || (stream_ && stream_->stats().repeats);
 }
 
 }  // namespace weir::apps

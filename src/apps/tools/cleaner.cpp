@@ -74,12 +74,12 @@ struct Cleaner::State {
     Task<std::optional<Error>> read_parts(const Set& set, std::vector<ReadMedia>& into);
     Task<Result<ReadMedia>> read(std::string name);
     Task<Judged> judge(const Set& set, std::size_t which, const std::vector<ReadMedia>& parts);
-    Task<void> settle(const Set& set, std::vector<Judged> judged, bool has_parts);
+    Task<void> settle(const Set& set, std::vector<Judged> judged, bool has_parts, bool from_note);
     Task<std::optional<std::vector<Judged>>> proved_before(const Set& set);
     Task<void> write_note(const Set& set, const std::vector<Judged>& judged);
     Task<void> remove_note(const Set& set);
-    Task<std::size_t> delete_parts(const Set& set);
-    Task<Result<>> delete_file(FileFacts file);
+    Task<std::size_t> delete_parts(const Set& set, const std::vector<Judged>& judged);
+    Task<Result<>> delete_file(FileFacts file, std::vector<FileFacts> holders);
     Task<void> rename(Judged judged);
     Task<Result<>> blocking(std::function<Result<>()> job) { return lane.run(strand, std::move(job)); }
 
@@ -189,9 +189,15 @@ Task<Judged> Cleaner::State::judge(const Set& set, std::size_t which, const std:
     co_return j;
 }
 
-Task<Result<>> Cleaner::State::delete_file(FileFacts file) {
+/// `holders` hold what is in it; one of them at least must still be what it was when that was proved, however long ago.
+Task<Result<>> Cleaner::State::delete_file(FileFacts file, std::vector<FileFacts> holders) {
     const auto path = in_folder(file.name);
     co_return co_await blocking([&]() -> Result<> {
+        const bool held = holders.empty() || std::any_of(holders.begin(), holders.end(), [&](const FileFacts& h) {
+                              const auto still = look_at_file(in_folder(h.name));
+                              return still && *still == h;
+                          });
+        if (!held) return Error{Errc::busy, "what holds it has changed since it was looked at"};
         const auto now = look_at_file(path);
         if (!now) return now.error();
         if (*now != file) return Error{Errc::busy, "it has changed since it was looked at"};
@@ -202,10 +208,13 @@ Task<Result<>> Cleaner::State::delete_file(FileFacts file) {
 }
 
 /// All of them, or as many as can be; how many stayed.
-Task<std::size_t> Cleaner::State::delete_parts(const Set& set) {
+Task<std::size_t> Cleaner::State::delete_parts(const Set& set, const std::vector<Judged>& judged) {
+    std::vector<FileFacts> holders;
+    for (const auto& j : judged)
+        if (j.all) holders.push_back(j.file);
     std::size_t left = 0;
     for (const auto& part : set.parts) {
-        auto gone = co_await delete_file(part);
+        auto gone = co_await delete_file(part, holders);
         if (gone) {
             report.freed += part.size;
             say(What::deleted, in_folder(part.name), fmt::format("{} holds it", set.prefix + ".combined"), part.size);
@@ -328,7 +337,7 @@ Task<void> Cleaner::State::clean_set(Set set) {
         co_return;
     }
     if (auto before = co_await proved_before(set)) {
-        co_await settle(set, std::move(*before), true);
+        co_await settle(set, std::move(*before), true, true);
         co_return;
     }
     std::vector<ReadMedia> parts;
@@ -346,25 +355,27 @@ Task<void> Cleaner::State::clean_set(Set set) {
         judged.push_back(std::move(one));
     }
     if (report.cancelled) co_return;
-    co_await settle(set, std::move(judged), !parts.empty());
+    co_await settle(set, std::move(judged), !parts.empty(), false);
 }
 
 /// All joined files of the set were held against its parts: now what is proved is done.
-Task<void> Cleaner::State::settle(const Set& set, std::vector<Judged> judged, bool has_parts) {
+/// `from_note`: an earlier clean proved it and noted so; parts of the proof are gone, and the note is all that says it.
+Task<void> Cleaner::State::settle(const Set& set, std::vector<Judged> judged, bool has_parts, bool from_note) {
     const bool proved = std::any_of(judged.begin(), judged.end(), [](const Judged& j) { return j.all; });
     bool gone = false;
     if (proved) {
-        co_await write_note(set, judged);
-        const auto left = co_await delete_parts(set);
+        if (!from_note) co_await write_note(set, judged);
+        const auto left = co_await delete_parts(set, judged);
         gone = left == 0;
-        if (gone || left == set.parts.size()) co_await remove_note(set);
+        if (gone || (!from_note && left == set.parts.size())) co_await remove_note(set);
     }
     std::vector<std::string> named;  // endings that have their file
     for (auto& j : judged) {
         const auto path = in_folder(j.file.name);
         if (j.corrupted && options.delete_corrupted && has_parts) {
             // The parts are gone when another joined file was proved; else they are there, and were read to their ends.
-            auto removed = co_await delete_file(j.file);
+            std::vector<FileFacts> nobody;
+            auto removed = co_await delete_file(j.file, std::move(nobody));
             if (removed)
                 say(What::deleted, path, j.why + (proved ? "" : "; its parts are there and whole"), j.file.size);
             else
@@ -396,6 +407,11 @@ Task<void> Cleaner::State::clean_recording(Journals::Recording recording) {
         say(What::kept, in_folder(raws.front().name), std::move(why));
         co_return;
     }
+    if (const auto format = media::format_for(recording.file);
+        format && *format == media::OutputFormat::m4a && !recording.only_sound) {
+        say(What::kept, path, "its raw files stay: they may hold more than its sound");
+        co_return;
+    }
     auto verifying = tools.verify(ex, lane, path);
     auto verdict = co_await apart(ex, std::move(verifying));
     if (!verdict) {
@@ -410,7 +426,8 @@ Task<void> Cleaner::State::clean_recording(Journals::Recording recording) {
         co_return;
     }
     for (const auto& raw : raws) {
-        auto gone = co_await delete_file(raw);
+        std::vector<FileFacts> holders{*finished};
+        auto gone = co_await delete_file(raw, std::move(holders));
         if (gone) {
             report.freed += raw.size;
             say(What::deleted, in_folder(raw.name), fmt::format("{} is whole", recording.file), raw.size);

@@ -131,6 +131,11 @@ Journals read_journals(FileSystem& fs, const Path& folder, const std::vector<Dir
         for (const auto& f : book.finals)
             if (f.step >= store::journal::Final::Step::verified) out.spoken_of.insert(f.path);
         Journals::Recording recording{entry.name, done ? done->path : book.open.target, {}};
+        recording.only_sound =
+            !book.inits.empty() && std::all_of(book.inits.begin(), book.inits.end(), [](const auto& init) {
+                return !init.tracks.empty() && std::all_of(init.tracks.begin(), init.tracks.end(),
+                                                           [](const Track& t) { return t.kind == TrackKind::audio; });
+            });
         auto& waiting = busy ? out.being_written : out.unfinished;
         for (const auto& raw : book.raws) {
             recording.raws.push_back(raw.path);

@@ -40,6 +40,7 @@ struct Journals {
     struct Recording {
         std::string journal, file;  ///< file: the finished one
         std::vector<std::string> raws;
+        bool only_sound = false;  ///< no track of it was anything else
     };
     std::vector<Recording> finished;
     std::set<std::string> raws_of_finished;  ///< their finished file stands for them

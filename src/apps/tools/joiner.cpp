@@ -210,7 +210,8 @@ Task<Result<MadeFile>> Joiner::make_one(const JoinWish& wish, std::vector<Path> 
     });
     if (!named) {
         const auto why = named.error();
-        co_await remove(part);
+        const bool anothers = !summary && summary.error().code == Errc::busy;  // somebody else is making it
+        if (!anothers) co_await remove(part);
         co_return within(fmt::format("'{}'", file.string()), why);
     }
     MadeFile made{std::move(file), std::move(*summary)};

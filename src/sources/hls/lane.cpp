@@ -120,9 +120,8 @@ Task<Result<Loader::Loaded>> Lane::first_load(Demand& demand, Url url) {
         if (!patient && !(is_passing(e) && passing.attempts() < 3)) co_return e;
         if (patient && !std::exchange(said, true))
             WEIR_LOG(info, "waiting for the stream to begin", {"url", masked_url(url.text())}, {"why", e.text()});
-        const auto pause = e.retry_after ? std::min(*e.retry_after, Millis{30'000})
-                           : patient     ? waiting.next()
-                                         : passing.next();
+        auto pause = patient ? waiting.next() : passing.next();
+        if (e.retry_after) pause = std::clamp(*e.retry_after, pause, std::max(pause, Millis{30'000}));
         const auto wake = patient ? std::min(clock_.now() + pause, until) : clock_.now() + pause;
         const bool came = co_await clock_.sleep_until(wake);
         if (!came) co_return Error{Errc::cancelled, demand.stop.reason()};
@@ -302,8 +301,9 @@ Task<bool> Lane::poll_once(SteadyTime idle_at, Backoff& again, SteadyTime& wake)
         if (late) co_return true;
         if (loaded.error().code == Errc::cancelled) co_return false;
         playlist_failed(loaded.error());
-        const auto pause =
-            loaded.error().retry_after ? std::min(*loaded.error().retry_after, Millis{10'000}) : again.next();
+        auto pause = again.next();
+        if (const auto wish = loaded.error().retry_after)
+            pause = std::clamp(*wish, pause, std::max(pause, Millis{10'000}));
         wake = clock_.now() + pause;
         co_return true;
     }

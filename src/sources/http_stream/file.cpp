@@ -13,6 +13,7 @@ namespace weir::http_stream {
 namespace {
 
 constexpr int tries_of_a_refusal = 3;
+constexpr int most_fruitless = 20;
 
 FileIdentity identity_of(const Detected& answer, std::uint64_t length) {
     FileIdentity id;
@@ -111,7 +112,7 @@ private:
         if (bytes.size() > identity_.length - position_) co_return changed("more bytes come than it had");
         last_progress_ = clock_.now();
         backoff_.reset();
-        refusals_ = 0;
+        refusals_ = fruitless_ = 0;
         const auto items = cut(bytes);
         auto taken = co_await sink.accept(items);
         if (!taken) fatal_ = true;
@@ -121,7 +122,8 @@ private:
     /// From the exact byte; the answer must be of the same file.
     Task<Result<>> reopen() {
         std::optional<Connection::Range> range;
-        if (position_ > 0) range = {position_, identity_.length - 1};
+        // Without a validator only the bytes themselves prove that it is the same file.
+        if (position_ > 0 && identity_.has_validator()) range = {position_, identity_.length - 1};
         const bool strong = !identity_.etag.empty() && !identity_.etag.starts_with("W/");
         const auto validator = strong ? identity_.etag : identity_.etag.empty() ? identity_.modified : std::string();
         auto opened = co_await connection_.open(range, validator);
@@ -141,7 +143,12 @@ private:
             skip_ = 0;
         }
         skipped_.reset();
-        const auto now = identity_of(answer, length);
+        auto now = identity_of(answer, length);
+        if (answer.head.status == 206 &&
+            !validator.empty()) {  // the server has compared, and need not repeat it (RFC 9110 15.3.7)
+            if (now.etag.empty()) now.etag = identity_.etag;
+            if (now.modified.empty()) now.modified = identity_.modified;
+        }
         if (!now.fits(identity_))
             co_return changed(length != identity_.length ? "another length" : "another validator");
         if (skip_ > 0 && !prefix_ && !identity_.has_validator())
@@ -198,7 +205,8 @@ private:
         const auto idle = clock_.now() - last_progress_;
         refusals_ = is_refusal(e) ? refusals_ + 1 : 0;
         const bool over =
-            refusals_ >= tries_of_a_refusal ? idle >= settings_.refusal_patience : idle >= settings_.file_patience;
+            ++fruitless_ > most_fruitless ||
+            (refusals_ >= tries_of_a_refusal ? idle >= settings_.refusal_patience : idle >= settings_.file_patience);
         if (over) {
             e.what += fmt::format("; {} of {} bytes came", position_, identity_.length);
             co_return e;
@@ -224,6 +232,7 @@ private:
     ContentHash skipped_;
     SteadyTime last_progress_{};
     int tries_ = 1, refusals_ = 0;
+    int fruitless_ = 0;  ///< answers in a row that brought nothing new
     bool fatal_ = false;
 };
 

@@ -39,6 +39,7 @@ inline constexpr std::uint64_t file_block = 1u << 20;
 struct HttpStreamStats {
     std::uint64_t bytes = 0, connections = 0, outages = 0;
     std::optional<std::uint64_t> length = {};  ///< of a file
+    bool repeats = false;                      ///< it ended because the server sends the same again from its first byte
 };
 
 /// A media stream or a file behind one HTTP(S) address that was opened by detect().

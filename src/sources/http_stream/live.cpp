@@ -77,7 +77,7 @@ public:
     }
     void resume_file(std::uint64_t) override {}
     [[nodiscard]] HttpStreamStats stats() const override {
-        return {bytes_, connection_.opened(), outages_, std::nullopt};
+        return {bytes_, connection_.opened(), outages_, std::nullopt, same_again_};
     }
 
     Task<Result<End>> run(ItemSink& sink, Demand& demand) override {
