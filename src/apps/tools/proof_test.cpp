@@ -34,6 +34,13 @@ TEST(Proof, OnePacketAJoinMayBeMissingWhenTheDurationsAgree) {
     EXPECT_FALSE(proves(media_of(148, 282, 6s), parts, false)) << "more than a packet for each join";
 }
 
+TEST(Proof, AmongManyPartsAShortOneMayNotBeMissing) {
+    std::vector<ReadMedia> parts(99, media_of(1000, 1880, 40s));
+    parts.push_back(media_of(50, 94, 2s));
+    EXPECT_TRUE(proves(media_of(99'050, 186'214, 3962s), parts, false));
+    EXPECT_FALSE(proves(media_of(99'000, 186'120, 3960s), parts, false));
+}
+
 TEST(Proof, ASinglePartHasToBeThereExactly) {
     const std::vector parts{media_of(100, 188, 4s)};
     EXPECT_TRUE(proves(media_of(100, 188, 4s), parts, false));

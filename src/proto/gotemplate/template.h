@@ -14,7 +14,7 @@ namespace weir::gotemplate {
 /// What a template may cost. A file name or a message is far below all of these; a text from a stranger stays so too.
 struct Limits {
     std::size_t text_bytes = 128 * 1024;  ///< the template
-    std::size_t nesting = 1000;           ///< parentheses, if, with, range, block inside one another
+    std::size_t nesting = 500;            ///< parentheses, if, with, range, block inside one another
     std::size_t output_bytes = 4 << 20;   ///< what it prints, and each text it makes on the way
     std::size_t made_bytes = 64 << 20;    ///< all texts it makes, together
     std::size_t steps = 5'000'000;        ///< operands evaluated, nodes and elements visited

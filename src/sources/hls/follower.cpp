@@ -175,7 +175,8 @@ Task<Result<End>> Follower::run(ItemSink& sink, Demand& demand) {
 Task<void> Follower::end_beside(Demand& demand, const Result<End>& ended) {
     const bool stopped = !ended || ended->reason == EndReason::stopped || demand.stop.asked();
     const bool whole = !stopped && ended->reason == EndReason::endlist;
-    for (auto& b : beside_) b.lane->close(main_.position(), stopped ? patience_stopped : patience_ended, whole);
+    for (auto& b : beside_)
+        b.lane->close(main_.position(), stopped ? patience_stopped : patience_ended, whole, stopped);
     bool hurried = stopped;
     while (!all_ended()) {
         bool unread = false;
@@ -189,7 +190,7 @@ Task<void> Follower::end_beside(Demand& demand, const Result<End>& ended) {
         if (rung) continue;
         co_await uncancellable();
         if (std::exchange(hurried, true)) continue;
-        for (auto& b : beside_) b.lane->close(main_.position(), patience_stopped, false);
+        for (auto& b : beside_) b.lane->close(main_.position(), patience_stopped, false, true);
     }
     co_await uncancellable();
     for (auto& b : beside_) co_await b.task->stop("the source ended");

@@ -270,17 +270,18 @@ void Lane::playlist_failed(const Error& e) {
 
 /// The media playlist once more; when it has been refused for a while, at a fresh address of the same rendition.
 Task<Result<Loader::Loaded>> Lane::reload() {
-    const auto deadline = clock_.now() + playlist_deadline;
     if (hard_failures_ >= 3) {
+        const auto of = address_;
         auto fresh = co_await p_.owner->fresh_address(*this);
-        if (!fresh) co_return fresh.error();
-        if (*fresh) {
+        if (!fresh && fresh.error().code == Errc::cancelled) co_return fresh.error();
+        // Without a fresh one the old address is asked all the same: it may be back while the other is not.
+        if (fresh && *fresh && of == address_) {
             media_url_ = **fresh;
             hard_failures_ = 0;
         }
     }
     ++stats_.playlists;
-    auto loaded = co_await p_.loader.playlist(media_url_, deadline, target_);
+    auto loaded = co_await p_.loader.playlist(media_url_, clock_.now() + playlist_deadline, target_);
     if (loaded && !std::holds_alternative<MediaPlaylist>(loaded->playlist))
         co_return Error{Errc::bad_input, "the media playlist became a multivariant one", "playlist"};
     co_return loaded;

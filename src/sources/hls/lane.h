@@ -87,7 +87,7 @@ public:
     Task<void> run_beside(Url url);
     /// The recording has ended at `until`: what covers the same time is still handed on, as long as something comes
     /// within `patience`. `whole`: the main playlist is finished, so this one is read to its own end when that is near.
-    void close(Micros until, Micros patience, bool whole);
+    void close(Micros until, Micros patience, bool whole, bool hurry);
     void wake() { work_.notify(); }
     [[nodiscard]] bool failing() const noexcept { return !unread_.empty(); }  ///< it could not be read so far
 
@@ -251,6 +251,7 @@ private:
     struct Closing {
         Micros until{0}, patience{0};
         bool whole = false;
+        std::optional<SteadyTime> by;  ///< whatever progress there is
     };
     std::optional<Closing> closing_;
     SteadyTime last_progress_ = {};

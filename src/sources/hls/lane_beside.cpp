@@ -91,14 +91,17 @@ Task<void> Lane::list_unread() {
     (void)co_await hand_on(items);
 }
 
-void Lane::close(Micros until, Micros patience, bool whole) {
-    closing_ = Closing{until, patience, whole};
+void Lane::close(Micros until, Micros patience, bool whole, bool hurry) {
+    auto by = closing_ ? closing_->by : std::nullopt;
+    if (hurry && !by) by = clock_.now() + 2500ms;
+    closing_ = Closing{until, patience, whole, by};
     last_progress_ = std::max(last_progress_, clock_.now());
     work_.notify();
 }
 
 bool Lane::closed() const {
     if (!closing_) return false;
+    if (closing_->by && clock_.now() >= *closing_->by) return true;
     const bool between = queue_.empty() || !queue_.front().unit || !queue_.front().unit->begun;
     const bool covered = position_ >= closing_->until;
     const auto beyond = closing_->whole ? 2 * target_ : Micros{0};

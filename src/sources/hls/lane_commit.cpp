@@ -25,7 +25,7 @@ Task<Result<End>> Lane::run(Demand& demand) {
     if (next_switch_ && !std::exchange(switching_, true)) tasks_.spawn(switch_over(), "hls switch");
     schedule();
     auto ended = co_await commit(demand);
-    co_await uncancellable();
+    if (number_ != 0) co_await uncancellable();  // the main lane's owner still has to hear a stop, in end_beside()
     stopping_ = true;
     co_await tasks_.stop("the source ended");
     if (closing_ && !p_.sink_error) co_await list_late();
@@ -44,8 +44,15 @@ Task<Result<End>> Lane::commit(Demand& demand) {
         }
         if (fatal_ && (!delivered_any_ || queue_.empty())) co_return *fatal_;
         if (const bool between = queue_.empty() || !queue_.front().unit || !queue_.front().unit->begun;
-            between && settings_.duration && position_ - p_.begins >= *settings_.duration)
-            co_return End{EndReason::duration, {}};
+            between && settings_.duration && position_ - p_.begins >= *settings_.duration) {
+            if (number_ == 0 || (closing_ && position_ + 100ms >= closing_->until))
+                co_return End{EndReason::duration, {}};
+            if (!closing_) {  // the main lane ends at a border of its own, which may lie further on
+                const bool rung = co_await work_.wait();
+                if (!rung && !demand.stop.asked()) demand.stop.ask("cancelled");
+                continue;
+            }
+        }
         if (queue_.empty()) {
             if (finished_ && !switching_) co_return *finished_;
             const bool rung = co_await work_.wait();
@@ -289,6 +296,7 @@ Task<Result<>> Lane::wind_down() {
                 drop_held(*unit);
                 unit->dropped = true;
                 lose(*unit, "stopped", items);
+                pop();
                 if (auto r = co_await hand_on(items); !r) co_return r;
             }
             break;

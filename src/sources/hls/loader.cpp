@@ -71,12 +71,15 @@ Result<Url> Loader::resolve(const Url& base, std::string_view uri) const {
 
 HttpRequest Loader::request(Url url) const {
     HttpRequest r;
-    const bool own = std::find(own_hosts_.begin(), own_hosts_.end(), url.host) != own_hosts_.end();
+    const auto at = std::find(own_hosts_.begin(), own_hosts_.end(), url.host);
+    // What was given for https does not go out in the clear.
+    const bool own = at != own_hosts_.end() && (url.scheme == "https" || settings_.url.scheme == "http");
     for (const auto& header : settings_.headers)
         if (own || harmless(header.first)) r.headers.push_back(header);
     r.guard = &guards_.front();
     for (const auto& guard : guards_)
         if (guard.check(url)) r.guard = &guard;
+    if (at != own_hosts_.end()) r.guard = &guards_[static_cast<std::size_t>(at - own_hosts_.begin())];
     r.url = std::move(url);
     r.cookies = cookies_;
     return r;
@@ -115,8 +118,8 @@ Task<Result<aes::Block>> Loader::fetch_key(Url url) {
 }
 
 /// One request a key, however many segments wait for it.
-Task<Result<aes::Block>> Loader::key(Url url) {
-    const auto name = url.text();
+Task<Result<aes::Block>> Loader::key(Url url, std::uint32_t gen) {
+    const auto name = fmt::format("{} {}", gen, url.text());  // an origin that began anew may use its names again
     while (true) {
         auto& stored = keys_[name];
         if (stored.value) co_return *stored.value;
@@ -143,6 +146,7 @@ Task<Result<Bytes>> Loader::header(const Unit& unit) {
     if (!url) co_return within("map", url.error());
     auto name = url->text();
     if (map.range) name += fmt::format(" {}@{}", map.range->length, map.range->offset);
+    name += fmt::format(" {} {}", unit.gen, unit.segment.discontinuity_sequence);
     while (true) {
         auto& stored = headers_[name];
         if (stored.value) co_return *stored.value;
@@ -171,7 +175,7 @@ Task<Result<Bytes>> Loader::fetch_header(const Unit& unit, Url url) {
     if (map.key) {
         auto key_url = resolve(*unit.base, map.key->uri);
         if (!key_url) co_return within("key", key_url.error());
-        auto key_bytes = co_await key(std::move(*key_url));
+        auto key_bytes = co_await key(std::move(*key_url), unit.gen);
         if (!key_bytes) co_return key_bytes.error();
         // The RFC demands an IV of its own here; without one the number of the segment is the best guess there is.
         const auto iv = map.key->iv ? *map.key->iv : aes::iv_from_sequence(unit.segment.sequence);
@@ -209,7 +213,11 @@ Task<Result<Bytes>> Loader::read_header(OpenSegment& answer) {
     co_return all.all();
 }
 
-Task<Result<OpenSegment>> Loader::open(const Unit& unit, Micros target_duration) {
+Task<Result<OpenSegment>> Loader::open(const Unit& listed, Micros target_duration) {
+    Unit unit;  // as it is listed now: a newer playlist may change it while we wait
+    unit.segment = listed.segment;
+    unit.base = listed.base;
+    unit.gen = listed.gen;
     auto url = resolve(*unit.base, unit.segment.uri);
     if (!url) co_return within("segment", url.error());
     OpenSegment out;
@@ -222,7 +230,7 @@ Task<Result<OpenSegment>> Loader::open(const Unit& unit, Micros target_duration)
         auto key_url = resolve(*unit.base, wanted->uri);
         if (!key_url) co_return within("key", key_url.error());
         const auto iv = wanted->iv ? *wanted->iv : aes::iv_from_sequence(unit.segment.sequence);
-        auto key_bytes = co_await key(std::move(*key_url));
+        auto key_bytes = co_await key(std::move(*key_url), unit.gen);
         if (!key_bytes) co_return key_bytes.error();
         out.decrypt.emplace(*key_bytes, iv);
     }

@@ -48,7 +48,7 @@ private:
         bool loading = false;
     };
     [[nodiscard]] HttpRequest request(Url url) const;
-    Task<Result<aes::Block>> key(Url url);
+    Task<Result<aes::Block>> key(Url url, std::uint32_t gen);
     Task<Result<aes::Block>> fetch_key(Url url);
     Task<Result<Bytes>> header(const Unit& unit);
     Task<Result<Bytes>> fetch_header(const Unit& unit, Url url);

@@ -132,6 +132,7 @@ private:
             co_return opened.error();
         }
         ++tries_;
+        ++fruitless_;
         const auto& answer = connection_.answer();
         auto length = answer.length.value_or(identity_.length);
         skip_ = position_;
@@ -205,7 +206,7 @@ private:
         const auto idle = clock_.now() - last_progress_;
         refusals_ = is_refusal(e) ? refusals_ + 1 : 0;
         const bool over =
-            ++fruitless_ > most_fruitless ||
+            fruitless_ > most_fruitless ||
             (refusals_ >= tries_of_a_refusal ? idle >= settings_.refusal_patience : idle >= settings_.file_patience);
         if (over) {
             e.what += fmt::format("; {} of {} bytes came", position_, identity_.length);
