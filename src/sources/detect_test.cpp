@@ -139,6 +139,17 @@ TEST(Detect, ABusyServerIsAskedAFewTimes) {
     EXPECT_EQ(rig.asked, 4);
 }
 
+TEST(Detect, ARetryAfterNeitherHurriesNorLastsForEver) {
+    DetectRig rig;
+    rig.server = [](int) { return Reply{.status = 503, .body = "busy", .headers = {{"Retry-After", "0"}}}; };
+    const auto before = rig.clock.now();
+    const auto found = rig.run();
+    ASSERT_FALSE(found);
+    EXPECT_EQ(found.error().status, 503);
+    EXPECT_EQ(rig.asked, 4);
+    EXPECT_GE(rig.clock.now() - before, 1s) << "a pause between the tries";
+}
+
 TEST(Detect, APageIsNotWaitedFor) {
     DetectRig rig;
     rig.settings.wait_for_start = 10min;

@@ -309,6 +309,38 @@ TEST(HlsAudio, StopEndsAllLanesSoon) {
     EXPECT_EQ(rig.http.open_bodies, 0);
 }
 
+TEST(HlsAudio, AStopIsHeardWhileOnlyTheSoundIsLeft) {
+    AudioRig rig;
+    for (auto* live : rig.all()) {
+        live->first_sequence = 0;
+        live->window = 60;
+        live->keep_old = true;
+    }
+    rig.japanese.segment_faults = [](std::uint64_t, int, const std::string& body) -> std::optional<Reply> {
+        Reply r{200, body};
+        r.before_head = 10s;
+        return r;
+    };
+    rig.end_after(59);
+    rig.make();
+    asio::cancellation_signal cancel;
+    const auto asked = rig.clock.now() + 30s;
+    rig.at(30s, [&] {
+        rig.demand.stop.ask("ctrl-c");
+        cancel.emit(asio::cancellation_type::all);
+    });
+    auto ended =
+        test::run_simulated(rig.io, rig.clock, [](HlsRig& r, asio::cancellation_signal& c) -> Task<Result<End>> {
+            co_return co_await asio::co_spawn(r.io, r.source->run(r.sink, r.demand),
+                                              asio::bind_cancellation_slot(c.slot(), asio::use_awaitable));
+        }(rig, cancel));
+    ASSERT_TRUE(ended);
+    EXPECT_LE(rig.clock.now() - asked, 5s);
+    EXPECT_EQ(rig.sink.text(), numbers(0, 59));
+    EXPECT_TRUE(rig.sink.lane(1).got.back().gap) << "what was not waited for is listed";
+    EXPECT_EQ(rig.http.open_bodies, 0);
+}
+
 TEST(HlsAudio, ASinkThatFailsEndsAllLanes) {
     AudioRig rig;
     rig.at(5s, [&] { rig.sink.refuse = Error{Errc::no_space, "disk full"}; });

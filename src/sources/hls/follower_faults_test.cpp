@@ -152,6 +152,27 @@ TEST(HlsFollower, ARefusedMediaPlaylistIsAskedForThroughTheMaster_F2_FC2_67) {
     EXPECT_EQ(rig.source->stats().rendition, "4p 9k");
 }
 
+TEST(HlsFollower, WithTheMasterGoneAPlaylistThatIsBackIsFollowed) {
+    HlsRig rig;
+    rig.live.ends_after = 140;
+    rig.settings.url = parse_url("https://live.example/a/master.m3u8").value();
+    const auto from = rig.clock.now() + 5s, to = from + 8s;
+    int masters = 0;
+    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
+        if (r.url.path.ends_with("master.m3u8")) {
+            if (masters++ > 0) return Reply{403, "expired"};
+            return Reply{200, "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000\nlive.m3u8\n"};
+        }
+        if (r.url.path.ends_with(".m3u8") && rig.clock.now() >= from && rig.clock.now() < to)
+            return Reply{404, "restarting"};
+        return std::nullopt;
+    };
+    rig.live.window = 20;
+    expect_end(rig.run(), EndReason::endlist);
+    EXPECT_GE(masters, 2);
+    EXPECT_EQ(rig.source->stats().missing, 0u) << rig.sink.text();
+}
+
 /// FC2-62: whatever the playlist answers, the recording goes on.
 class HlsPlaylistFault : public testing::TestWithParam<FaultCase> {};
 TEST_P(HlsPlaylistFault, IsRiddenOut_F1_F2_FC2_62_63) {
