@@ -250,6 +250,50 @@ TEST(OpaqueFile, StaysAsItCameWhenItIsNoMediaAfterAll) {
     }
 }
 
+TEST(OpaqueFile, OfSeveralAnswersIsNotReadByTheIndexOfOne) {
+    Rig rig;
+    rig.container = Container::opaque;
+    ASSERT_TRUE(rig.open("N.mp4"));
+    const auto half = flv_file().substr(0, flv_file().size() / 2);
+    std::uint64_t unit = 0;
+    for (const auto& bytes : {half, flv_file()}) {
+        std::vector<Item> items;
+        if (unit > 0) items.emplace_back(Discontinuity{0, unit, "the server began anew"});
+        items.emplace_back(UnitInfo{unit, 0, 0, std::nullopt, Micros{0}, "", 1});
+        Chunk c;
+        c.unit = unit++;
+        c.unit_begin = c.unit_end = true;
+        c.bytes = Bytes::copy_of(bytes);
+        items.emplace_back(std::move(c));
+        rig.take(items);
+    }
+    ASSERT_TRUE(rig.keeper->close(rig.now()));
+    rig.keeper.reset();
+    Finish finish(rig);
+    const auto r = finish.run();
+    ASSERT_TRUE(r) << r.error().text();
+    EXPECT_EQ(finish.media.written, 0);
+    EXPECT_EQ(test::read_file(r->file), half + flv_file());
+}
+
+TEST(OpaqueFile, WhatWasNeverFetchedOfItIsListed) {
+    Rig rig;
+    rig.name_data[std::string(expected_bytes_key)] = "50000";
+    rig.container = Container::opaque;
+    ASSERT_TRUE(rig.open("N.flv"));
+    Chunk c;
+    c.unit_begin = c.unit_end = true;
+    c.bytes = Bytes::copy_of(flv_file());
+    rig.take({UnitInfo{}, c});
+    rig.second();
+    rig.keeper.reset();  // nobody goes on with it
+    const auto r = Finish(rig).run();
+    ASSERT_TRUE(r) << r.error().text();
+    const auto verdict = rig.verify("N.flv");
+    EXPECT_EQ(verdict.exit_code(), 3) << text_of(verdict);
+    EXPECT_NE(text_of(verdict).find("never fetched"), std::string::npos) << text_of(verdict);
+}
+
 // ------------------------------------------------------------------ killed at every step
 
 struct WayCase {

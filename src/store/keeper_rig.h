@@ -29,7 +29,7 @@ struct Rig {
                 from_unix_millis(1'763'700'000'000) + std::chrono::duration_cast<WallTime::duration>(time)};
     }
     Result<> open(std::string name = "N.mp4") {
-        RecordingPlan plan{dir / name, "hls", "src", {{"title", "a title"}}};
+        RecordingPlan plan{dir / name, "hls", "src", name_data};
         plan.remux = remux;
         auto made = Keeper::create(fs, gate, plan, now().wall);
         if (!made) return made.error();
@@ -157,6 +157,7 @@ struct Rig {
     Container container = Container::ts;
     std::uint16_t lanes = 1;
     bool remux = true;
+    std::map<std::string, std::string> name_data{{"title", "a title"}};
     weir::test::TempFolder dir;
     ForgettingFs fs;
     std::shared_ptr<SpaceGate> gate;
