@@ -149,8 +149,9 @@ private:
         bytes_ += piece.size();
         refusals_ = 0;
         clean_end_ = false;
-        backoff_.reset();
-        return cutter_->feed(piece, clock_.now(), items_);
+        auto fed = cutter_->feed(piece, clock_.now(), items_);
+        if (fed) backoff_.reset();  // bytes that cannot be taken apart are no reason for haste
+        return fed;
     }
 
     /// The first bytes after an outage: what was missed is listed, and time goes on by as much.
