@@ -143,6 +143,11 @@ Millis Backoff::next() {
     return Millis(std::llround(whole * (0.5 + share / 2)));
 }
 
+Millis Backoff::next(std::optional<Millis> asked_for, Millis most) {
+    const auto own = next();
+    return asked_for ? std::max(own, std::min(*asked_for, most)) : own;
+}
+
 void Backoff::reset() noexcept {
     attempts_ = 0;
 }

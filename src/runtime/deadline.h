@@ -41,6 +41,8 @@ public:
     };
     explicit Backoff(Settings s, std::uint64_t seed = 0);  ///< seed 0: from the system
     [[nodiscard]] Millis next();
+    /// As next(), or what the peer asked for (Retry-After) when that is longer, up to `most`: it never hurries us.
+    [[nodiscard]] Millis next(std::optional<Millis> asked_for, Millis most = Millis{30'000});
     void reset() noexcept;
     [[nodiscard]] int attempts() const noexcept;
 

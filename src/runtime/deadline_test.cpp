@@ -231,6 +231,17 @@ TEST(Backoff, GrowsToItsCeilingWithJitterBelow) {
     EXPECT_LE(pace.next(), Millis(500));
 }
 
+TEST(Backoff, ThePeersWishMakesItLongerNeverShorter) {
+    for (const auto& [wish, most, longest] : {std::tuple{0ms, 30'000ms, 1000ms}, std::tuple{5000ms, 30'000ms, 5000ms},
+                                              std::tuple{90'000ms, 30'000ms, 30'000ms}}) {
+        Backoff pace({Millis(1000), Millis(1000), 2.0}, 7);
+        const auto pause = pace.next(wish, most);
+        EXPECT_GE(pause, std::max<Millis>(500ms, std::min<Millis>(wish, most)));
+        EXPECT_LE(pause, longest);
+        EXPECT_EQ(pace.attempts(), 1) << "a pause by wish is an attempt as well";
+    }
+}
+
 TEST(Backoff, TwoSeedsDoNotMarchInStep) {
     Backoff one({}, 1), two({}, 2);
     int same = 0;

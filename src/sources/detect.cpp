@@ -230,8 +230,7 @@ Task<Result<Detected>> detect(Clock& clock, HttpClient& http, CookieJar* cookies
         if (patient && !std::exchange(said, true))
             WEIR_LOG(info, "waiting for the stream to begin", {"url", masked_url(settings.url.text())},
                      {"why", e.text()});
-        auto pause = patient ? waiting.next() : passing.next();
-        if (e.retry_after) pause = std::clamp(*e.retry_after, pause, std::max(pause, Millis{30'000}));
+        const auto pause = (patient ? waiting : passing).next(e.retry_after);
         const auto wake = patient ? std::min(clock.now() + pause, until) : clock.now() + pause;
         const bool slept = co_await clock.sleep_until(wake);
         if (!slept) co_return Error{Errc::cancelled, demand.stop.reason()};

@@ -1,6 +1,9 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+
 #include <array>
 #include <functional>
 #include <map>
@@ -182,6 +185,16 @@ struct HlsRig {
         EXPECT_EQ(http.open_bodies, 0) << "a transfer was left behind";
         return ended;
     }
+    /// As run(), asked to stop and cancelled after so long, as Ctrl-C does.
+    Result<End> run_and_stop(Micros after) {
+        if (!source) make();
+        asio::cancellation_signal cancel;
+        at(after, [&] {
+            demand.stop.ask("ctrl-c");
+            cancel.emit(asio::cancellation_type::all);
+        });
+        return run_simulated(io, clock, cancellable(*this, cancel));
+    }
     /// Runs `f` at that simulated moment from now.
     void at(Micros when, std::function<void()> f) {
         asio::co_spawn(io, later(clock, clock.now() + when, std::move(f)), [](std::exception_ptr e) {
@@ -195,6 +208,10 @@ private:
         for (auto& [folder, origin] : more)
             if (r.url.path.find("/" + folder + "/") != std::string::npos) return origin->serve(r);
         return live.serve(r);
+    }
+    static Task<Result<End>> cancellable(HlsRig& rig, asio::cancellation_signal& cancel) {
+        co_return co_await asio::co_spawn(rig.io, rig.source->run(rig.sink, rig.demand),
+                                          asio::bind_cancellation_slot(cancel.slot(), asio::use_awaitable));
     }
     static Task<void> later(Clock& clock, SteadyTime when, std::function<void()> f) {
         (void)co_await clock.sleep_until(when);

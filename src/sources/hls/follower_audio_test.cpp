@@ -1,8 +1,5 @@
 #include <gtest/gtest.h>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-
 #include "hls_rig.h"
 
 namespace weir::hls {
@@ -289,18 +286,8 @@ TEST(HlsAudio, AFinishedPlaylistIsReadToTheEndInEveryLane) {
 
 TEST(HlsAudio, StopEndsAllLanesSoon) {
     AudioRig rig;
-    rig.make();
-    asio::cancellation_signal cancel;
     const auto asked = rig.clock.now() + 10500ms;
-    rig.at(10500ms, [&] {
-        rig.demand.stop.ask("ctrl-c");
-        cancel.emit(asio::cancellation_type::all);
-    });
-    auto ended =
-        test::run_simulated(rig.io, rig.clock, [](HlsRig& r, asio::cancellation_signal& c) -> Task<Result<End>> {
-            co_return co_await asio::co_spawn(r.io, r.source->run(r.sink, r.demand),
-                                              asio::bind_cancellation_slot(c.slot(), asio::use_awaitable));
-        }(rig, cancel));
+    auto ended = rig.run_and_stop(10500ms);
     expect_end(ended, EndReason::stopped);
     EXPECT_LE(rig.clock.now() - asked, 4s);
     EXPECT_GE(rig.sink.got.size(), 9u);
@@ -322,18 +309,8 @@ TEST(HlsAudio, AStopIsHeardWhileOnlyTheSoundIsLeft) {
         return r;
     };
     rig.end_after(59);
-    rig.make();
-    asio::cancellation_signal cancel;
     const auto asked = rig.clock.now() + 30s;
-    rig.at(30s, [&] {
-        rig.demand.stop.ask("ctrl-c");
-        cancel.emit(asio::cancellation_type::all);
-    });
-    auto ended =
-        test::run_simulated(rig.io, rig.clock, [](HlsRig& r, asio::cancellation_signal& c) -> Task<Result<End>> {
-            co_return co_await asio::co_spawn(r.io, r.source->run(r.sink, r.demand),
-                                              asio::bind_cancellation_slot(c.slot(), asio::use_awaitable));
-        }(rig, cancel));
+    auto ended = rig.run_and_stop(30s);
     ASSERT_TRUE(ended);
     EXPECT_LE(rig.clock.now() - asked, 5s);
     EXPECT_EQ(rig.sink.text(), numbers(0, 59));

@@ -120,8 +120,7 @@ Task<Result<Loader::Loaded>> Lane::first_load(Demand& demand, Url url) {
         if (!patient && !(is_passing(e) && passing.attempts() < 3)) co_return e;
         if (patient && !std::exchange(said, true))
             WEIR_LOG(info, "waiting for the stream to begin", {"url", masked_url(url.text())}, {"why", e.text()});
-        auto pause = patient ? waiting.next() : passing.next();
-        if (e.retry_after) pause = std::clamp(*e.retry_after, pause, std::max(pause, Millis{30'000}));
+        const auto pause = (patient ? waiting : passing).next(e.retry_after);
         const auto wake = patient ? std::min(clock_.now() + pause, until) : clock_.now() + pause;
         const bool came = co_await clock_.sleep_until(wake);
         if (!came) co_return Error{Errc::cancelled, demand.stop.reason()};
@@ -302,10 +301,7 @@ Task<bool> Lane::poll_once(SteadyTime idle_at, Backoff& again, SteadyTime& wake)
         if (late) co_return true;
         if (loaded.error().code == Errc::cancelled) co_return false;
         playlist_failed(loaded.error());
-        auto pause = again.next();
-        if (const auto wish = loaded.error().retry_after)
-            pause = std::clamp(*wish, pause, std::max(pause, Millis{10'000}));
-        wake = clock_.now() + pause;
+        wake = clock_.now() + again.next(loaded.error().retry_after, Millis{10'000});
         co_return true;
     }
     if (failures_ > 0) WEIR_LOG(info, "playlist is back", {"lane", number_}, {"failures", failures_});

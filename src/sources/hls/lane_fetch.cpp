@@ -74,8 +74,7 @@ Task<void> Lane::fetch(UnitPtr unit) {
     work_.notify();
     schedule();
     if (unit->state != Unit::State::waiting) co_return;
-    auto pause = unit->backoff->next();
-    if (unit->error->retry_after) pause = std::clamp(*unit->error->retry_after, pause, Millis{30'000});
+    const auto pause = unit->backoff->next(unit->error->retry_after);
     if (!co_await clock_.sleep_for(pause) || stopping_) co_return;
     if (unit->state != Unit::State::waiting) co_return;
     unit->state = Unit::State::queued;

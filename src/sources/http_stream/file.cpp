@@ -215,8 +215,7 @@ private:
         ++outages_;
         WEIR_LOG(warn, "the file was cut off, trying again", {"url", masked_url(settings_.url.text())},
                  {"why", e.text()}, {"byte", position_});
-        auto pause = backoff_.next();
-        if (e.retry_after) pause = std::clamp(*e.retry_after, pause, Millis{30'000});
+        const auto pause = backoff_.next(e.retry_after);
         const bool slept = co_await clock_.sleep_for(pause);
         if (!slept) co_return Error{Errc::cancelled, "stopped"};
         co_return Result<>();
