@@ -41,6 +41,7 @@ struct Init {
     Format format;
     std::vector<Track> tracks;
     Bytes header = {};  ///< PAT+PMT, FLV sequence headers + metadata, ftyp+moov; may be empty
+    bool closed = false;  ///< nothing comes on this lane before its next Init: who published it has gone
 };
 using InitPtr = std::shared_ptr<const Init>;
 

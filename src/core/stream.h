@@ -61,9 +61,10 @@ public:
 
 /// A sink that keeps a short ring and lets many readers follow it.
 /// invariants  seq has no holes; items are frozen when published; every Chunk refers to its lane's newest Init
-/// start       a reader begins at a random-access point of the main lane (the lowest with an Init), or at the beginning
-///             of the unit whose first one it is, after the Inits that are valid there; other lanes join at their next
-///             unit. It never sees half a unit it joined in
+/// start       a reader begins at a random-access point of the main lane, or at the beginning of the unit whose first one it
+///             is, after the Inits that are valid there; other lanes join at their next unit. It never sees half a unit it
+///             joined in. The main lane is the lowest open one with video, else the lowest open one with media; while
+///             there are only messages (opaque), a reader begins with the next item and catches up at the newest
 /// loss        what a reader is not given after it began is told to it as one Gap per lane, right before that lane goes
 ///             on
 /// limits      ring bytes (with 256 for each item) and time; only the write in flight of a reader pins older memory

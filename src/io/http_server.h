@@ -23,6 +23,7 @@ struct ServerRequest {
     std::string path, query;                                   ///< path percent-decoded; query as sent
     std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
     std::string peer;                                          ///< numeric address
+    bool secure = false;                                       ///< came over TLS
     bool chunked = false;
     std::optional<std::uint64_t> content_length;
     [[nodiscard]] const std::string* find(std::string_view name) const;
@@ -52,6 +53,15 @@ public:
         const noexcept = 0;  ///< for accounting and socket options; stays ours to close
 };
 
+/// What one read of a request body brought.
+struct BodyPiece {
+    Bytes bytes;  ///< framing taken off; empty: the end
+    std::vector<std::uint32_t>
+        borders;        ///< places in `bytes` where a chunk of the transfer coding ended, rising; the last may be
+                        ///< bytes.size()
+    bool more = false;  ///< more had arrived already: another read returns at once
+};
+
 /// One request being answered. Exactly one of respond/begin_stream/take is called; if none is, the client gets 500.
 class Exchange {
 public:
@@ -59,6 +69,16 @@ public:
     [[nodiscard]] virtual const ServerRequest& request() const noexcept = 0;
     /// The next piece of the request body (any size in all; Expect: 100-continue is answered now). Empty: the end.
     virtual Task<Result<Bytes>> read_body() = 0;
+    /// The next piece with what its framing tells, for an ingest that keeps the sender's borders.
+    virtual Task<Result<BodyPiece>> read_piece() {
+        auto bytes = co_await read_body();
+        if (!bytes) co_return bytes.error();
+        BodyPiece piece;
+        piece.bytes = std::move(*bytes);
+        co_return piece;
+    }
+    /// For this body instead of Settings::body_timeout; 0: no limit (a peer that vanished is noticed by TCP keep-alive).
+    virtual void set_body_timeout(Millis between_pieces) { (void)between_pieces; }
     /// All of it, at most `limit` bytes: bad_input with status 413 beyond.
     virtual Task<Result<std::string>> read_body_text(std::size_t limit) = 0;
     virtual Task<Result<>> respond(int status, std::string_view content_type, Bytes body,
@@ -86,12 +106,19 @@ public:
         Millis head_timeout{10'000}, idle_timeout{60'000}, write_timeout{30'000};
         Millis body_timeout{60'000};  ///< between two pieces of a request body; read_body_text() as a whole
         std::string port_option;      ///< named in the complaint about a port in use: "--listen"
+        std::string tls_certificate,
+            tls_key;  ///< PEM files; both: every connection speaks TLS 1.2 or 1.3. Looked at again
+                      ///< when their time stamps change, so that a renewal needs no restart
+        bool clean_paths =
+            false;  ///< a path with "//", "." or ".." is answered 301 to the clean one (VW-18), not resolved
+        bool allow_header = true;  ///< 405 names the methods (RFC 9110); vw's had neither header nor body (VW-20)
     };
     using Handler = std::function<Task<void>(Exchange&)>;
 
     static std::unique_ptr<HttpServer> create(Shards& shards, Settings settings);
     virtual ~HttpServer() = default;  ///< stop() was awaited
-    /// Exact path, or a prefix when it ends in '/'. The longest match wins; `methods` like "GET HEAD" (405 + Allow else). Before start().
+    /// Exact path, or a prefix when it ends in '/'. The longest match wins; `methods` like "GET HEAD" (405 + Allow else), "*": any.
+    /// Before start().
     virtual void route(std::string methods, std::string path, Handler handler) = 0;
     virtual Result<> start() = 0;  ///< binds and listens; errors name address and port
     [[nodiscard]] virtual std::uint16_t port() const noexcept = 0;

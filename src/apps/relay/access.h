@@ -1,0 +1,73 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/secret.h"
+#include "io/http_server.h"
+#include "proto/jwt/jwt.h"
+
+namespace weir::relay {
+
+enum class Right : std::uint8_t { push, view, admin };
+
+/// Who may do what at one relay. Three secrets, each optional, apart from each other (reliability.md 7.5).
+struct AccessSettings {
+    Secret push_secret = {};   ///< publishing: `Authorization: Bearer …`, Basic with it as password, or `?token=…`
+    Secret admin_token = {};   ///< REST, admin messages, statistics: the same ways; also the page's sign-in
+    jwt::Key viewer_key = {};  ///< viewers and websocket publishers: a JWT (CB-3, PR-4)
+    std::string audience = {};
+    bool allow_no_booking_id = false;
+    std::vector<std::string> allowed_origins = {};  ///< "*": any
+    bool loopback_only =
+        true;  ///< then a Host or Origin that is not this machine is refused (another site's page, DNS rebinding)
+};
+
+/// What a request may do here.
+struct Grant {
+    bool read = true, write = true;
+    std::optional<std::int64_t> expires = {};  ///< Unix seconds
+    std::string booking_id = {};
+    std::vector<std::string> scopes = {};
+};
+
+/// The rules at the door. Pure but for the clock value handed in.
+/// threads  any; the deny list and the codes have a lock of their own
+class Access {
+public:
+    explicit Access(AccessSettings settings);
+    ~Access();
+
+    /// May this request do that to `topic`? denied with status 401 (no or bad credentials; a clear line) or 403 (known, but not
+    /// for this; another site's page).
+    Result<Grant> check(const ServerRequest& request, Right right, const std::string& topic, std::int64_t now) const;
+    /// Host and Origin alone: lesson 32 (CVE-2024-26135) and DNS rebinding. Every door asks this first.
+    Result<> check_origin(const ServerRequest& request) const;
+    /// Does a crossbar client still have to send a token as its first message (CB-3)?
+    [[nodiscard]] bool wants_first_message(const ServerRequest& request, Right right) const;
+    /// That message: `path` is "/in/x", the claim's audience is settings.audience + path. The text says what CB-3 says.
+    Result<Grant> check_first_message(std::string_view token, const std::string& path, Right right,
+                                      std::int64_t now) const;
+    [[nodiscard]] const AccessSettings& settings() const noexcept;
+
+    /// practable's exchange (PR-6, PR-8): a code for one websocket, good for 30 s and one use.
+    Result<std::string> make_code(const jwt::Claims& claims, const std::string& topic, std::int64_t now);
+    Result<Grant> use_code(const std::string& code, const std::string& topic, std::int64_t now);
+    /// Deny list (PR-14). Returns the codes' and connections' booking id that is refused from now on.
+    Result<> deny(const std::string& booking_id, std::int64_t until, std::int64_t now);
+    void allow(const std::string& booking_id, std::int64_t until);
+    [[nodiscard]] bool denied(const std::string& booking_id, std::int64_t now) const;
+    [[nodiscard]] std::vector<std::string> denied_ids(std::int64_t now) const;
+    [[nodiscard]] std::vector<std::string> allowed_ids(std::int64_t now) const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace weir::relay

@@ -1,0 +1,77 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/stream.h"
+#include "io/http_server.h"
+#include "proto/websocket/frame.h"
+#include "runtime/shard.h"
+
+namespace weir {
+
+/// Serves one Stream to any number of connections, on every shard that has some: as an endless transport stream over HTTP, or as
+/// websocket messages. The Stream's bytes go out as they are (for websockets: the framed Stream that ws::make_framer made).
+/// Viewers that keep up move as one group: a batch is gathered once and written to each without a copy. One that would block leaves
+/// the group, goes on from its own Reader when its socket takes more, and comes back once it caught up.
+/// limits   a slow viewer: `policy` (bytes and time, then a skip to the newest random-access point), one batch of at most 64 KiB in
+///          flight; one that takes nothing for the server's write_timeout is disconnected
+/// threads  made and stopped on the home shard of the Stream; add() on the connection's own shard
+class Viewers {
+public:
+    enum class Wire : std::uint8_t { http_ts, websocket };
+    struct Settings {
+        Wire wire = Wire::http_ts;
+        Policy policy;
+        Millis batch{5};                      ///< small chunks wait this long for more to share a write; 0: never
+        Millis batch_most{10};                ///< the wait grows with the viewers of a shard, from 50 on, up to this
+        std::size_t batch_bytes = 48u << 10;  ///< and it ends when there is so much
+        std::size_t batch_from_viewers = 8;   ///< with fewer on a shard, writes cost little and nothing waits
+        Millis ping{54'000}, pong{60'000};    ///< websocket (VW-46): sent; no sign of life for so long ends it
+        ws::Limits limits = {};
+    };
+
+    struct Message {
+        bool text = false;
+        Bytes payload;
+    };
+    /// What one viewer may do and who wants to know. All functions are called on the connection's shard.
+    struct Plan {
+        Bytes head;                ///< written first: the HTTP answer, with the 101
+        std::uint32_t origin = 0;  ///< chunks of this origin are not sent back to it (no echo, VW-42); 0: gets all
+        bool reads = true;         ///< false: gets no media, only control frames (`/in`, tokens without `read`)
+        std::function<void(Message)> on_message = {};  ///< websocket; none: what it sends is dropped (JS-15)
+        std::function<void(const std::string& why)> on_gone = {};  ///< exactly once, also when add() came too late
+        std::optional<SteadyTime> until = {};  ///< closed then, websocket code 4401 "token expired" (PR-13)
+    };
+    /// One viewer as others see it; every function from any thread.
+    class Handle {
+    public:
+        virtual ~Handle() = default;
+        [[nodiscard]] virtual std::uint64_t bytes() const noexcept = 0;  ///< handed to its socket
+        [[nodiscard]] virtual std::uint64_t skips() const noexcept = 0;  ///< times it was too slow and skipped
+        [[nodiscard]] virtual std::uint64_t skipped_bytes() const noexcept = 0;
+        virtual void close(std::uint16_t code, std::string reason) = 0;  ///< e.g. a booking that was cancelled (PR-14)
+        /// Writes this websocket message to this one viewer, between those of the stream.
+        virtual void send(bool text, Bytes payload) = 0;
+    };
+
+    struct Stats {
+        std::size_t viewers = 0;
+        std::uint64_t bytes = 0, blocked = 0, skips = 0;
+    };
+
+    static std::unique_ptr<Viewers> create(Shards& shards, Shard& home, Stream& stream, Settings settings);
+    virtual ~Viewers() = default;  ///< stop() was awaited
+    /// Takes the connection over (bytes that came early included). Null after stop().
+    virtual std::shared_ptr<Handle> add(std::unique_ptr<Connection> connection, Plan plan) = 0;
+    [[nodiscard]] virtual Stats stats(std::size_t shard) const noexcept = 0;  ///< any thread
+    [[nodiscard]] virtual Stats stats() const noexcept = 0;                   ///< all shards
+    /// Ends all viewers (websocket: close 1001). From the home shard, before the Stream goes.
+    virtual Task<void> stop() = 0;
+};
+
+}  // namespace weir
