@@ -38,6 +38,11 @@ public:
     [[nodiscard]] virtual asio::any_io_executor executor() const noexcept = 0;
     [[nodiscard]] virtual Shard& shard() noexcept = 0;
     virtual Task<Result<std::size_t>> read_some(std::span<std::byte> into) = 0;
+    /// Waits (no thread, no buffer) until try_read has something; also when the peer has closed. For those who hold many connections
+    /// and want no buffer for each.
+    virtual Task<Result<>> wait_readable() = 0;
+    /// One non-blocking read. Nothing: would block. 0: the peer has closed its side.
+    virtual Result<std::optional<std::size_t>> try_read(std::span<std::byte> into) = 0;
     virtual Task<Result<>> write(std::span<const Bytes> parts) = 0;
     /// One non-blocking gather write; 0 means "would block". For fan-outs.
     virtual Result<std::size_t> try_write(std::span<const Bytes> parts) = 0;

@@ -126,6 +126,8 @@ public:
         if (got && *got == 0 && !into.empty()) co_return Error{Errc::lost_peer, "the peer has closed", "connection"};
         co_return got;
     }
+    Task<Result<>> wait_readable() override { return client_->wait_readable(SteadyTime::max()); }
+    Result<std::optional<std::size_t>> try_read(std::span<std::byte> into) override { return client_->try_read(into); }
     Task<Result<>> write(std::span<const Bytes> parts) override { return client_->write(parts); }
     Result<std::size_t> try_write(std::span<const Bytes> parts) override { return client_->try_write(parts); }
     Task<Result<>> wait_writable() override { return client_->wait_writable(); }
