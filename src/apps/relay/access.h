@@ -26,6 +26,7 @@ struct AccessSettings {
     std::vector<std::string> allowed_origins = {};  ///< "*": any
     bool loopback_only =
         true;  ///< then a Host or Origin that is not this machine is refused (another site's page, DNS rebinding)
+    bool auth_none = false;  ///< `--auth none`: rights without a secret are everybody's, also on an open listener
 };
 
 /// What a request may do here.
@@ -45,8 +46,16 @@ public:
 
     /// May this request do that to `topic`? denied with status 401 (no or bad credentials; a clear line) or 403 (known, but not
     /// for this; another site's page).
+    /// push   the push secret, or a JWT that may write. Asked for where a push secret is set, of websockets also where a viewer
+    ///        key is
+    /// view   a JWT that may read, or the admin token (its holder sees all anyway)
+    /// admin  the admin token; for the topics "relay:admin" and "relay:stats" also a JWT with that scope (PR-5)
+    /// A JWT names its topic (PR-4), or has audience + path as audience (CB-3: what its path stands for is what it may do).
+    /// Where nothing is asked for: everybody of this machine, on an open listener nobody unless `auth_none`. Credentials that a
+    /// page must have put there itself (not Basic, which browsers repeat) make its Origin and the Host irrelevant.
     Result<Grant> check(const ServerRequest& request, Right right, const std::string& topic, std::int64_t now) const;
-    /// Host and Origin alone: lesson 32 (CVE-2024-26135) and DNS rebinding. Every door asks this first.
+    /// Host and Origin alone: lesson 32 (CVE-2024-26135) and DNS rebinding; for doors that ask for no right. A request with
+    /// credentials passes here: what they are worth, check() says.
     Result<> check_origin(const ServerRequest& request) const;
     /// Does a crossbar client still have to send a token as its first message (CB-3)?
     [[nodiscard]] bool wants_first_message(const ServerRequest& request, Right right) const;
@@ -55,7 +64,9 @@ public:
                                       std::int64_t now) const;
     [[nodiscard]] const AccessSettings& settings() const noexcept;
 
-    /// practable's exchange (PR-6, PR-8): a code for one websocket, good for 30 s and one use.
+    /// practable's exchange (PR-6, PR-7): checks the JWT of the request and makes a code of it.
+    Result<std::string> exchange(const ServerRequest& request, const std::string& topic, std::int64_t now);
+    /// A code for one websocket, good for 30 s and one use (PR-8). busy: 10 000 are out.
     Result<std::string> make_code(const jwt::Claims& claims, const std::string& topic, std::int64_t now);
     Result<Grant> use_code(const std::string& code, const std::string& topic, std::int64_t now);
     /// Deny list (PR-14). Returns the codes' and connections' booking id that is refused from now on.
