@@ -10,6 +10,8 @@
 
 namespace weir::relay {
 
+struct JsonText;  // apps/relay/json_text.h
+
 /// `feeds` none: JSON null (VW-21).
 struct StreamRule {
     std::string stream;
@@ -29,6 +31,9 @@ struct RecordingRule {
 Result<StreamRule> parse_stream_rule(std::string_view json);
 Result<DestinationRule> parse_destination_rule(std::string_view json);
 Result<RecordingRule> parse_recording_rule(std::string_view json);
+/// The same for one value inside of a larger text.
+Result<StreamRule> stream_rule_of(const JsonText& value, std::string_view whole);
+Result<DestinationRule> destination_rule_of(const JsonText& value, std::string_view whole);
 
 /// vw's own bytes: key order fixed, `<`, `>`, `&` escaped, no newline (VW-3, VW-8, VW-23). `file` only where it is set.
 [[nodiscard]] std::string to_json(const StreamRule& rule);
@@ -44,6 +49,10 @@ struct Rules {
     std::map<std::string, DestinationRule> destinations;
     std::map<std::string, RecordingRule> recordings;
 };
+/// An object of all rules of one kind, as VW-4 and VW-9 list them: name → feeds, id → rule.
+[[nodiscard]] std::string all_json(const std::map<std::string, StreamRule>& rules);
+[[nodiscard]] std::string all_json(const std::map<std::string, DestinationRule>& rules);
+[[nodiscard]] std::string all_json(const std::map<std::string, RecordingRule>& rules);
 [[nodiscard]] std::string rules_file_text(
     const Rules& rules);                                ///< {"weir_relay_rules":1,"streams":{…},…}, for people too
 Result<Rules> parse_rules_file(std::string_view text);  ///< errors name line and column

@@ -1,0 +1,87 @@
+#include "apps/relay/changes.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace weir::relay {
+
+Change Change::put(StreamRule rule) {
+    Change c;
+    c.what = What::put_stream;
+    c.name = rule.stream;
+    c.stream = std::move(rule);
+    return c;
+}
+
+Change Change::put(DestinationRule rule) {
+    Change c;
+    c.what = What::put_destination;
+    c.name = rule.id;
+    c.destination = std::move(rule);
+    return c;
+}
+
+Change Change::put(RecordingRule rule) {
+    Change c;
+    c.what = What::put_recording;
+    c.name = rule.id;
+    c.recording = std::move(rule);
+    return c;
+}
+
+Result<> check(const RuleView& view, const Change& change) {
+    using What = Change::What;
+    const auto refused = [](int status, std::string text) {
+        return Error{status == 403 ? Errc::denied : Errc::busy, std::move(text), {}, {}, status};
+    };
+    const auto room = [&](const auto& map) -> Result<> {
+        if (map.size() < most_rules || map.contains(change.name)) return {};
+        return refused(507, fmt::format("there are {} rules already, and no more are kept", most_rules));
+    };
+    const bool console = view.has_console && change.name == api_rule;
+    if (console && change.what == What::drop_destination) return refused(403, "Cannot delete apiRule");
+    if (console && change.what == What::put_destination) return refused(403, "Cannot change apiRule");
+    if (change.what == What::put_stream) return room(view.rules.streams);
+    if (change.what == What::put_destination) return room(view.rules.destinations);
+    if (change.what == What::put_recording) return room(view.rules.recordings);
+    return {};
+}
+
+void apply(Rules& rules, const Change& change, bool has_console) {
+    using What = Change::What;
+    const bool reserved = change.name == delete_all;
+    switch (change.what) {
+        case What::none:
+            break;
+        case What::put_stream:
+            if (!reserved) rules.streams[change.name] = change.stream;
+            break;
+        case What::drop_stream:
+            rules.streams.erase(change.name);
+            break;
+        case What::drop_streams:
+            rules.streams.clear();
+            break;
+        case What::put_destination:
+            if (!reserved) rules.destinations[change.name] = change.destination;
+            break;
+        case What::drop_destination:
+            rules.destinations.erase(change.name);
+            break;
+        case What::drop_destinations:
+            std::erase_if(rules.destinations, [&](const auto& r) { return !has_console || r.first != api_rule; });
+            break;
+        case What::put_recording:
+            if (!reserved) rules.recordings[change.name] = change.recording;
+            break;
+        case What::drop_recording:
+            rules.recordings.erase(change.name);
+            break;
+        case What::drop_recordings:
+            rules.recordings.clear();
+            break;
+    }
+}
+
+}  // namespace weir::relay

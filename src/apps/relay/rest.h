@@ -1,0 +1,48 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "apps/relay/access.h"
+#include "apps/relay/changes.h"
+#include "io/http_server.h"
+#include "runtime/shard.h"
+
+namespace weir::relay {
+
+struct RestAnswer {
+    int status = 200;
+    std::string type = {}, body = {};
+    Change change = {};  ///< checked already; it is to have happened before the answer goes out (VW-27)
+};
+
+/// What vw's REST answers (VW-1 to VW-28, relay/WIN-9), without sockets. `path` is percent-decoded: names of any characters can be
+/// shown and deleted (vw: VW-17). Bodies that are no rule are 400 with one clear line (VW-22).
+/// paths  /healthcheck, /api, /api/streams, /api/destinations, /api/recordings, each with /all and /{name}; all else is 404
+[[nodiscard]] RestAnswer answer_rest(std::string_view method, std::string_view path, std::string_view body,
+                                     const RuleView& view);
+/// Is the body of such a request read at all?
+[[nodiscard]] bool rest_takes_body(std::string_view method, std::string_view path);
+
+/// "404 page not found\n", as Go says it (VW-16).
+[[nodiscard]] RestAnswer page_not_found();
+
+/// The one place where rules change and answers about them are made: the home shard of the hub.
+class RuleKeeper {
+public:
+    virtual ~RuleKeeper() = default;
+    [[nodiscard]] virtual Shard& home() noexcept = 0;
+    [[nodiscard]] virtual RuleView view() const = 0;  ///< home
+    virtual void make(const Change& change) = 0;      ///< home; a change that check() passed
+    virtual void when_saved(
+        std::function<void()> f) = 0;                    ///< home; called once all changes so far are in the rules file
+    [[nodiscard]] virtual std::string stats_json() = 0;  ///< home; no secrets in it
+};
+
+/// Mounts /healthcheck, /api…, /ws/api, /health and /metrics. `access` guards all but the health checks with Right::admin.
+/// threads  handlers on any shard; what they ask for happens on keeper.home(), and they go on where they were
+void add_rest_routes(HttpServer& server, Shards& shards, const Access& access, RuleKeeper& keeper);
+
+}  // namespace weir::relay
