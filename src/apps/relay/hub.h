@@ -19,7 +19,10 @@ namespace weir::relay {
 struct PublisherInfo {
     std::string kind;  ///< "http", "websocket"
     std::string peer, user_agent;
+    std::uint32_t origin = 0;  ///< what its chunks are to carry, from own_origins on; 0: the hub gives one (below that)
 };
+/// A websocket that may publish is told its own chunks by this before it is a publisher: with its first message only.
+inline constexpr std::uint32_t own_origins = 0x8000'0000;
 
 class Hub;
 
