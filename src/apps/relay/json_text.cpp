@@ -102,7 +102,8 @@ Result<JsonText> Parser::read(int depth) {
         for (const std::string_view word : {"null", "true", "false"}) {
             if (!text_.substr(at_).starts_with(word)) continue;
             at_ += word.size();
-            value.kind = word == "null" ? JsonText::Kind::null : JsonText::Kind::boolean;
+            if (word == "null") return value;
+            value.kind = JsonText::Kind::boolean;
             value.text = word;
             return value;
         }
