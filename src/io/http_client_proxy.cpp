@@ -19,36 +19,6 @@ std::string either(const std::function<std::string(const char*)>& env, const cha
     return value.empty() ? env(ascii_lowered(upper).c_str()) : value;
 }
 
-Result<std::optional<Proxy>> parse_proxy(std::string_view text, const char* variable) {
-    if (text.empty()) return std::optional<Proxy>{};
-    const auto mark = text.find("://");
-    const std::string scheme = mark == text.npos ? "http" : ascii_lowered(text.substr(0, mark));
-    const auto rest = mark == text.npos ? text : text.substr(mark + 3);
-    Proxy proxy;
-    std::uint16_t standard = 1080;
-    if (scheme == "http" || scheme == "https") {
-        proxy.scheme = scheme;
-        standard = scheme == "http" ? 80 : 443;
-    } else if (scheme == "socks5" || scheme == "socks5h" || scheme == "socks") {
-        proxy.scheme = "socks5h";
-    } else if (scheme == "socks4" || scheme == "socks4a") {
-        proxy.scheme = "socks4a";
-    } else {
-        return Error{Errc::bad_input, fmt::format("{} has the unknown scheme '{}'", variable, scheme)};
-    }
-    // ws, so that a written ":443" or ":80" is told from none.
-    auto url = parse_url(fmt::format("ws://{}", rest));
-    if (!url) return Error{Errc::bad_input, fmt::format("{} is not host:port or a URL", variable)};
-    const auto authority = rest.substr(0, rest.find_first_of("/?#"));
-    const auto port_mark = authority.rfind(':');
-    const bool has_port = port_mark != authority.npos && authority.find_first_of("]@", port_mark) == authority.npos;
-    proxy.host = url->host;
-    proxy.port = has_port ? url->port : standard;
-    proxy.user = url->user;
-    proxy.password = url->password;
-    return std::optional<Proxy>(std::move(proxy));
-}
-
 std::vector<std::uint8_t> address_bytes(const std::string& text) {
     std::vector<std::uint8_t> out(16);
     if (inet_pton(AF_INET6, text.c_str(), out.data()) == 1) return out;
@@ -97,6 +67,36 @@ bool excepted(const Url& target, std::string_view entry) {
 }
 
 }  // namespace
+
+Result<std::optional<Proxy>> parse_proxy(std::string_view text, const char* variable) {
+    if (text.empty()) return std::optional<Proxy>{};
+    const auto mark = text.find("://");
+    const std::string scheme = mark == text.npos ? "http" : ascii_lowered(text.substr(0, mark));
+    const auto rest = mark == text.npos ? text : text.substr(mark + 3);
+    Proxy proxy;
+    std::uint16_t standard = 1080;
+    if (scheme == "http" || scheme == "https") {
+        proxy.scheme = scheme;
+        standard = scheme == "http" ? 80 : 443;
+    } else if (scheme == "socks5" || scheme == "socks5h" || scheme == "socks") {
+        proxy.scheme = "socks5h";
+    } else if (scheme == "socks4" || scheme == "socks4a") {
+        proxy.scheme = "socks4a";
+    } else {
+        return Error{Errc::bad_input, fmt::format("{} has the unknown scheme '{}'", variable, scheme)};
+    }
+    // ws, so that a written ":443" or ":80" is told from none.
+    auto url = parse_url(fmt::format("ws://{}", rest));
+    if (!url) return Error{Errc::bad_input, fmt::format("{} is not host:port or a URL", variable)};
+    const auto authority = rest.substr(0, rest.find_first_of("/?#"));
+    const auto port_mark = authority.rfind(':');
+    const bool has_port = port_mark != authority.npos && authority.find_first_of("]@", port_mark) == authority.npos;
+    proxy.host = url->host;
+    proxy.port = has_port ? url->port : standard;
+    proxy.user = url->user;
+    proxy.password = url->password;
+    return std::optional<Proxy>(std::move(proxy));
+}
 
 Result<ProxyRules> ProxyRules::from(const std::function<std::string(const char*)>& env) {
     ProxyRules rules;

@@ -17,6 +17,9 @@ struct Proxy {
     std::uint16_t port = 0;
 };
 
+/// "host:port" or a URL; nothing for an empty text. bad_input names `variable`, where the text came from, never the text.
+Result<std::optional<Proxy>> parse_proxy(std::string_view text, const char* variable);
+
 /// Which proxy a request goes through. Targets on localhost and loopback addresses go straight.
 /// source  FC2-137; HTTP_PROXY serves http and ws, HTTPS_PROXY https and wss; NO_PROXY lists names (with their
 /// sub-domains),
