@@ -1,0 +1,86 @@
+#pragma once
+// Inside of the hub: the topics, and what its pins call.
+#include <boost/asio/post.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "apps/relay/topic.h"
+#include "runtime/deadline.h"
+#include "runtime/task_group.h"
+
+namespace weir::relay {
+
+/// Lives as long as any pin. All functions on the home shard, but for post().
+class HubCore : public std::enable_shared_from_this<HubCore> {
+public:
+    HubCore(Shards& shards, Shard& home, Hub::Settings settings);
+
+    using TopicPtr = std::shared_ptr<Topic>;
+    /// The topic of that name; made when it is not there. `within_limit`: not beyond max_topics.
+    Result<TopicPtr> topic(const std::string& name, bool within_limit = true);
+    void hold(Topic& topic) { ++topic.holds; }
+    void let_go(const TopicPtr& topic);
+    /// A viewer, destination or recording of this topic more, or less.
+    void watch(Topic& topic);
+    void unwatch(const TopicPtr& topic);
+    std::shared_ptr<Face> face(Topic& topic, Viewers::Wire wire);
+    void leave(const TopicPtr& topic, const std::shared_ptr<Face>& face);
+
+    void set_mix(const std::string& name, std::optional<std::vector<std::string>> feeds);
+    [[nodiscard]] std::vector<TopicStats> stats() const;
+    Task<void> stop();
+
+    Shards& shards;
+    Shard& home;
+    const Hub::Settings settings;
+    std::function<void(const std::string&, bool)> on_demand;
+    bool stopped = false;
+    std::uint32_t next_origin = 0;
+
+private:
+    void add_demand(Topic& topic);
+    void drop_demand(Topic& topic);
+    void look_later(const TopicPtr& topic, SteadyTime since);
+    void look_at(const TopicPtr& topic, SteadyTime now);
+    void close_face(const TopicPtr& topic, std::size_t wire);
+    Task<void> closing(TopicPtr topic, std::shared_ptr<Face> face, std::size_t wire);
+    Task<void> sweep();
+
+    std::map<std::string, TopicPtr> topics_;
+    std::multimap<SteadyTime, TopicPtr> due_;  ///< idle ones, by when they are looked at
+    bool sweeping_ = false;
+    TaskGroup tasks_;
+};
+
+/// Runs `f` on the hub's home shard and comes back with its result. Stopped meanwhile: cancelled, and the result that comes
+/// later is dropped over here.
+template <class T>
+Task<Result<T>> at_home(std::shared_ptr<HubCore> core, std::function<Result<T>()> f) {
+    if (core->home.is_here()) co_return f();
+    struct Hop {
+        explicit Hop(const asio::any_io_executor& ex) : back(ex) {}
+        Bell back;
+        bool done = false;
+        std::optional<Result<T>> result;
+    };
+    const auto ex = co_await asio::this_coro::executor;
+    const auto hop = std::make_shared<Hop>(ex);
+    core->home.post([core, hop = hop, f = std::move(f), ex]() mutable {
+        hop->result.emplace(f());
+        asio::post(ex, [hop = std::move(hop)] {
+            hop->done = true;
+            hop->back.notify();
+        });
+    });
+    while (!hop->done) {
+        const bool rung = co_await hop->back.wait();
+        if (!rung && !hop->done) co_return Error{Errc::cancelled, "stopped"};
+    }
+    co_return std::move(*hop->result);
+}
+
+}  // namespace weir::relay
