@@ -21,7 +21,7 @@ enum class Role : std::uint8_t { server, client };  ///< who we are: a server's 
 struct Limits {
     std::uint64_t max_message = 10u << 20;  ///< payload of one message, all fragments together (VW-45)
     std::uint32_t max_fragments = 4096;     ///< frames of one message, empty ones too (reliability.md lessons 27, 31)
-    std::uint32_t max_control_run = 1024;   ///< control frames between two that carry data
+    std::uint32_t max_control_run = 1024;  ///< control frames inside one unfinished message; outside they leave nothing
 };
 
 /// Something whole that came in.
@@ -37,7 +37,9 @@ struct Event {
 /// limits    checked on the frame head, before anything is allocated: 63-bit length (lesson 25), control frames of at most
 ///           125 bytes and whole (26), fragments and their bookkeeping (27, 31). What an unfinished message holds grows with
 ///           the bytes received, never with the length promised
-/// errors    bad_input; close_code() then says what to answer: 1002 protocol, 1007 text that is no UTF-8, 1009 too big
+/// errors    bad_input, and the same again for ever; close_code() says what to answer: 1002 protocol, 1007 text that is no
+///           UTF-8, 1008 too many control frames, 1009 too big or too many fragments; `what` is fit for a close reason
+/// end       what follows a close frame is not looked at
 /// cost      a message that lies whole in one piece is unmasked in one copy; nothing is zero-filled
 /// threads   one owner; pure
 class Decoder {
@@ -50,7 +52,11 @@ public:
 private:
     [[nodiscard]] Error fail(std::uint16_t code, std::string what);
     Result<> on_head();
-    Result<> on_frame(std::vector<Event>& out);
+    Result<> check_start(std::uint8_t first, std::uint8_t second);
+    void take_whole(std::span<const std::byte> part);
+    void take_part(std::span<const std::byte> part);
+    Result<> on_control(std::vector<Event>& out);
+    Result<> on_data(std::vector<Event>& out);
 
     Role role_;
     Limits limits_;
@@ -65,6 +71,7 @@ private:
     std::array<std::byte, 4> key_{};
     std::uint32_t fragments_ = 0, controls_ = 0;
     std::vector<std::byte> control_, body_;
+    std::optional<Bytes> whole_;  ///< a message that came in one piece
 };
 
 /// Writes the head of a frame; returns its length (2 to 14 bytes).

@@ -9,7 +9,8 @@ namespace weir::ws {
 /// message (relay/WIN-7), text stays text, an Init's header (PAT and PMT) one binary message of its own.
 ///
 /// memory  the frames of neighbouring chunks lie behind each other in arenas of 64 KiB, so that a fan-out gathers many small
-///         messages into one piece (relay/WIN-1); a chunk larger than that gets one of its own. Made once, shared by all
+///         messages into one piece (relay/WIN-1); a chunk above 16 KiB that finds no room there gets memory of its own size.
+///         Made once, shared by all
 /// limits  none of its own; Gaps, Discontinuities, UnitInfos and End pass through unchanged
 [[nodiscard]] std::unique_ptr<Transmuxer> make_framer();
 

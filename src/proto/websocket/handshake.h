@@ -20,8 +20,9 @@ struct Offer {
 };
 
 /// Reads an upgrade request. `headers`: names in lower case.
-/// limits  names and values together at most 8 KiB, at most 32 protocols (reliability.md lessons 29, 30)
+/// limits  names and values together at most 8 KiB, at most 100 fields and 32 protocols (reliability.md lessons 29, 30)
 /// errors  bad_input with status 400 (not an upgrade, bad key), 405 (not GET), 426 (another version), 431 (too long)
+/// origin  only told here: whether it may come in is the caller's to say (lesson 32)
 /// source  RFC 6455 4.2.1
 Result<Offer> read_upgrade(std::string_view method, const Headers& headers);
 
@@ -30,7 +31,8 @@ Result<Offer> read_upgrade(std::string_view method, const Headers& headers);
 /// Sec-WebSocket-Accept for a key.
 [[nodiscard]] std::string accept_key(std::string_view key);
 
-/// The client's side of the opening handshake.
+/// The client's side of the opening handshake. Nothing in a Request can add a line of its own to the text: controls in
+/// values become spaces, in the target and the host they are left out, headers whose name is no token are not sent.
 /// limits  the answer's head at most 8 KiB and 100 fields, checked while its bytes arrive
 /// threads one owner; pure: the 16 random bytes come from the caller
 class ClientHandshake {
@@ -54,8 +56,14 @@ public:
     Result<std::optional<Answer>> feed(std::span<const std::byte> in, std::size_t& consumed);
 
 private:
+    Result<std::optional<Answer>> on_head();
+    Result<> check_accepted(Answer& answer) const;
+    Error fail(std::string what);
+
     std::string text_, expected_, head_;
     std::vector<std::string> protocols_;
+    std::size_t taken_ = 0, lines_ = 0, end_have_ = 0;  ///< bytes and lines so far; how much of the blank line is there
+    bool done_ = false;
     std::optional<Error> failed_;
 };
 
