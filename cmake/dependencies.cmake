@@ -10,3 +10,19 @@ pkg_check_modules(psl REQUIRED IMPORTED_TARGET libpsl)
 # One's own FFmpeg: put its lib/pkgconfig into PKG_CONFIG_PATH.
 pkg_check_modules(libav REQUIRED IMPORTED_TARGET libavformat libavcodec libavutil libswscale)
 pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
+
+# libav's functions as weak references in weir_media, and the names to load them by.
+function(weir_libav_on_demand)
+  foreach(part avformat avcodec avutil)
+    find_library(path_of_${part} ${part} HINTS ${libav_LIBRARY_DIRS} REQUIRED)
+    execute_process(COMMAND readelf -d ${path_of_${part}} OUTPUT_VARIABLE head COMMAND_ERROR_IS_FATAL ANY)
+    if(NOT head MATCHES "soname: \\[([^]]+)\\]")
+      message(FATAL_ERROR "${path_of_${part}} has no name to load it by: configure with -DWEIR_LIBAV_ON_DEMAND=OFF")
+    endif()
+    list(APPEND names ${CMAKE_MATCH_1})
+  endforeach()
+  list(JOIN names ":" names)
+  target_compile_definitions(weir_media PRIVATE WEIR_LIBAV_ON_DEMAND="${names}")
+  # Tests and benches use libav in their own process, whatever the compiler's habit.
+  target_link_options(weir_media INTERFACE $<$<NOT:$<STREQUAL:$<TARGET_PROPERTY:NAME>,weir>>:-Wl,--no-as-needed>)
+endfunction()

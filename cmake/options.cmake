@@ -15,6 +15,7 @@ endif()
 option(WEIR_WERROR "warnings are errors" ${werror})
 option(WEIR_PCH "precompile the headers nearly every file needs" OFF)
 option(WEIR_HARDEN "PIE, RELRO, stack protector, fortify" OFF)
+option(WEIR_LIBAV_ON_DEMAND "only the media tool loads libav: the others save 25 MB each" OFF)
 set(WEIR_SANITIZE "" CACHE STRING "sanitizers, as for -fsanitize=")
 
 if(NOT CMAKE_BUILD_TYPE)
@@ -43,7 +44,9 @@ target_compile_definitions(weir_flags INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_A
 
 find_program(MOLD_PROGRAM mold)
 if(MOLD_PROGRAM AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_link_options(weir_flags INTERFACE -fuse-ld=mold)
+  # It leaves no weak references to the loader (docs/decisions/0009).
+  target_link_options(weir_flags INTERFACE
+    $<$<NOT:$<AND:$<BOOL:${WEIR_LIBAV_ON_DEMAND}>,$<STREQUAL:$<TARGET_PROPERTY:NAME>,weir>>>:-fuse-ld=mold>)
 endif()
 
 if(WEIR_SANITIZE)

@@ -1,5 +1,7 @@
 #include "media/bitstream.h"
 
+#include "media/libav_weak.h"
+
 extern "C" {
 #include <libavcodec/bsf.h>
 #include <libavutil/buffer.h>

@@ -1,5 +1,7 @@
 #pragma once
 // libav behind RAII, for the .cpp files of this folder only. Everything here blocks and runs in the child.
+#include "media/libav_weak.h"
+
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>

@@ -1,3 +1,5 @@
+#include "media/libav_weak.h"
+
 extern "C" {
 #include <libavutil/channel_layout.h>
 #include <libavutil/frame.h>

@@ -10,6 +10,7 @@
 #include <new>
 
 #include "media/libav.h"
+#include "media/on_demand.h"
 #include "media/partial_file.h"
 #include "media/tool.h"
 #include "media/tool_json.h"
@@ -111,6 +112,10 @@ int tool_main() {
     std::signal(SIGXFSZ, SIG_IGN);  // the write then fails with EFBIG, and says so
     limit(RLIMIT_CORE, 0);
     remove_partial_file_on_term();
+    if (const auto missing = load_libav(); !missing.empty()) {
+        write_line(outcome_line(Error{Errc::unsupported, missing}));
+        return 1;
+    }
     capture_av_log();
     Result<ToolOutcome> outcome = Error{Errc::internal, "nothing was done"};
     try {
@@ -125,13 +130,7 @@ int tool_main() {
 }
 
 std::vector<std::pair<std::string, std::string>> library_versions() {
-    const auto text = [](unsigned v) {
-        return fmt::format("{}.{}.{}", AV_VERSION_MAJOR(v), AV_VERSION_MINOR(v), AV_VERSION_MICRO(v));
-    };
-    return {{"libavformat", text(avformat_version())},
-            {"libavcodec", text(avcodec_version())},
-            {"libavutil", text(avutil_version())},
-            {"ffmpeg", av_version_info()}};
+    return libav_versions();
 }
 
 }  // namespace weir::media

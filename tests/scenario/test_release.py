@@ -32,3 +32,10 @@ def test_library_calls_are_fortified():
 
 def test_no_path_of_the_builder_is_searched_at_run_time():
     assert not re.search(r"\(R(UN)?PATH\)", readelf("-d"))
+
+
+def test_libav_is_loaded_by_the_media_tool_alone():
+    """Its hundred libraries would cost every process 25 MB (docs/decisions/0009)."""
+    assert not re.search(r"NEEDED.*libav", readelf("-d"))
+    versions = subprocess.run([BINARY, "version"], capture_output=True, text=True, check=True).stdout
+    assert re.search(r"libavformat\s+\d+\.", versions)
