@@ -33,7 +33,7 @@ def rss_mb(pid):
 
 
 def batch_ms(viewers):
-    """What weir waits for more to share a write (HttpTs::Settings), for the floor to do the same."""
+    """What weir waits for more to share a write (Viewers::Settings), for the floor to do the same."""
     return 0 if viewers < 8 else min(max(5, viewers // 10), 10)
 
 

@@ -1,4 +1,4 @@
-// One paced 4 Mbit/s transport stream through weir's own parts: Stream, HttpServer, HttpTs. Ends on SIGTERM.
+// One paced 4 Mbit/s transport stream through weir's own parts: Stream, HttpServer, Viewers. Ends on SIGTERM.
 // Prints "port N" first and one JSON line at the end.
 #include <cstdio>
 #include <cstdlib>
@@ -9,7 +9,7 @@
 #include "io/http_server.h"
 #include "runtime/shard.h"
 #include "runtime/signals.h"
-#include "sinks/http_ts.h"
+#include "sinks/viewers.h"
 
 namespace {
 
@@ -67,11 +67,11 @@ Task<void> run_pipeline(Pipeline& pipeline) {
 Task<int> serve(Shards& shards, Options options) {
     auto& home = shards.at(0);
     const auto stream = Stream::create(home.executor(), home.clock(), {.name = "bench"});
-    HttpTs::Settings settings;
+    Viewers::Settings settings;
     settings.batch = options.batch;
-    const auto fan_out = HttpTs::create(shards, home, *stream, settings);
+    const auto fan_out = Viewers::create(shards, home, *stream, settings);
     const auto server = HttpServer::create(shards, {});
-    server->route("GET", "/bench.ts", fan_out->handler());
+    server->route("GET", "/bench.ts", http_ts_handler(*fan_out));
     if (auto started = server->start(); !started) {
         std::fprintf(stderr, "%s\n", started.error().text().c_str());
         co_return 1;

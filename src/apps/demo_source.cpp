@@ -10,7 +10,7 @@
 #include "runtime/deadline.h"
 #include "runtime/task_group.h"
 #include "sinks/hls_serve.h"
-#include "sinks/http_ts.h"
+#include "sinks/viewers.h"
 #include "sources/test_pattern.h"
 
 namespace weir::apps {
@@ -55,7 +55,7 @@ struct DemoSource::State {
     std::unique_ptr<HttpServer> server;
     std::unique_ptr<Stream> stream;
     std::unique_ptr<HlsServe> hls;
-    std::unique_ptr<HttpTs> ts;
+    std::unique_ptr<Viewers> ts;
     std::unique_ptr<Reader> reader;
     std::unique_ptr<TestPattern> source;
     std::unique_ptr<Pipeline> pipeline;
@@ -91,7 +91,7 @@ Task<Result<>> DemoSource::State::make_parts() {
     policy.budget_bytes = ring.ring_bytes;
     policy.budget_time = ring.ring_time;
     reader = stream->attach(policy);
-    ts = HttpTs::create(shards, home, *stream, {});
+    ts = Viewers::create(shards, home, *stream, {});
     pipeline = std::make_unique<Pipeline>(home.executor(), *source, *stream);
     co_return Result<>{};
 }
@@ -105,7 +105,7 @@ Task<Result<>> DemoSource::State::start() {
     server = HttpServer::create(shards, settings);
     add_standard_routes(*server);
     hls->add_routes(*server);
-    server->route("GET HEAD", "/live.ts", ts->handler());
+    server->route("GET HEAD", "/live.ts", http_ts_handler(*ts));
     began = clock.now();  // read on every shard: set before there are connections
     if (auto r = server->start(); !r) co_return r;
     serving = true;

@@ -2,157 +2,179 @@
 
 #include <boost/asio/post.hpp>
 
-namespace weir::http_ts {
+namespace weir::fan_out {
 namespace {
 
 constexpr std::size_t write_size = 64u << 10;
 constexpr std::size_t write_items = 1024;  ///< of 188 bytes more would be over write_size anyway
-constexpr std::size_t max_pieces = 8;      ///< more pieces than this are worth one copy for all viewers
 constexpr int writes_in_a_row = 16;        ///< of a viewer that catches up, before others have their turn
-
-constexpr std::string_view response_head =
-    "HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nCache-Control: no-store\r\nConnection: close\r\n"
-    "X-Content-Type-Options: nosniff\r\n\r\n";
-
-void append(std::vector<Bytes>& pieces, const Bytes& piece) {
-    if (piece.empty()) return;
-    if (!pieces.empty()) {
-        auto& last = pieces.back();
-        if (last.owner() == piece.owner() && last.data() + last.size() == piece.data()) {
-            last = Bytes(last.owner(), {last.data(), last.size() + piece.size()});
-            return;
-        }
-    }
-    pieces.push_back(piece);
-}
+constexpr auto relaxed = std::memory_order_relaxed;
 
 }  // namespace
 
-std::uint64_t gather(const Batch& batch, std::vector<Bytes>& into, bool& last) {
-    std::uint64_t gaps = 0;
-    for (const auto& item : batch.items) {
-        if (const auto* chunk = std::get_if<Chunk>(item.get()))
-            append(into, chunk->bytes);
-        else if (const auto* init = std::get_if<InitPtr>(item.get()))
-            append(into, (*init)->header);
-        else if (std::holds_alternative<Gap>(*item))
-            ++gaps;
-        else if (std::holds_alternative<End>(*item))
-            last = true;
-    }
-    if (into.size() <= max_pieces) return gaps;
-    std::size_t size = 0;
-    for (const auto& piece : into) size += piece.size();
-    Buffer whole(size);
-    for (const auto& piece : into) whole.append(piece.view());
-    into.assign(1, whole.all());
-    return gaps;
-}
-
-void drop_front(std::vector<Bytes>& pieces, std::size_t count) {
-    auto it = pieces.begin();
-    for (; it != pieces.end() && count >= it->size(); ++it) count -= it->size();
-    if (it != pieces.end()) *it = it->slice(count);
-    pieces.erase(pieces.begin(), it);
-}
-
-FanOut::FanOut(Shard& shard, Stream& stream, const HttpTs::Settings& settings)
+FanOut::FanOut(Shard& shard, const Viewers::Settings& settings)
     : shard_(shard),
-      stream_(stream),
       settings_(settings),
-      head_(Bytes::copy_of(response_head)),
       paced_(shard.executor()),
+      timed_bell_(shard.executor()),
+      emptied_(shard.executor()),
       tasks_(shard.executor()) {
-    if (settings_.batch > Millis(0)) tasks_.spawn(pace(), "http-ts pace");
+    if (settings_.batch > Millis(0)) tasks_.spawn(pace(), "viewers pace");
+    tasks_.spawn(tend(), "viewers times");
 }
 
-void FanOut::add(std::unique_ptr<Connection> connection) {
+void FanOut::open(Stream& stream) {
     if (tasks_.stopping().asked()) return;
-    auto viewer = std::make_shared<Viewer>(Viewer{std::move(connection), stream_.attach(settings_.policy), {head_}});
-    ++viewers_;
-    tasks_.spawn(watch(viewer), "http-ts viewer");
-    tasks_.spawn(feed(std::move(viewer)), "http-ts feed");
+    stream_ = &stream;
+    const auto early = all_;
+    for (const auto& viewer : early) {
+        if (!viewer->plan_.reads || viewer->last_ || viewer->ended_) continue;
+        viewer->reader_ = stream.attach(settings_.policy);
+        kick(viewer);
+    }
 }
 
-Task<void> FanOut::stop() {
-    co_await tasks_.stop("stopped");
-    group_.clear();
-    leader_.reset();
+std::shared_ptr<Viewer> FanOut::add(std::unique_ptr<Connection> connection, Viewers::Plan plan) {
+    const auto viewer = std::make_shared<Viewer>(*this, shard_, std::move(connection), std::move(plan));
+    viewer->seat_ = all_.size();
+    all_.push_back(viewer);
+    viewers_.fetch_add(1, relaxed);
+    viewer->heard_ = viewer->pinged_ = shard_.clock().now();
+    if (websocket()) viewer->decoder_.emplace(ws::Role::server, settings_.limits);
+    if (viewer->plan_.until) ++timed_;
+    if (has_times()) timed_bell_.notify();
+    if (stream_ && viewer->plan_.reads) viewer->reader_ = stream_->attach(settings_.policy);
+    tasks_.spawn(listen(viewer), "viewer");
+    kick(viewer);
+    return viewer;
 }
 
-HttpTs::Stats FanOut::stats() const noexcept {
-    constexpr auto relaxed = std::memory_order_relaxed;
-    return {viewers_.load(relaxed), bytes_.load(relaxed), blocked_.load(relaxed), skips_.load(relaxed)};
+Viewers::Stats FanOut::stats() const noexcept {
+    return {viewers_.load(relaxed), bytes_.load(relaxed), blocked_.load(relaxed), skips_.load(relaxed),
+            skipped_bytes_.load(relaxed)};
 }
 
-/// Lives as long as the connection; everything else of a viewer ends when this does.
-Task<void> FanOut::watch(ViewerPtr viewer) {
-    (void)co_await viewer->connection->wait_closed();
-    viewer->gone = true;
-    leave(*viewer);
-    viewer->reader.reset();
-    viewer->connection->shutdown();  // wakes a feed that waits for room
-    --viewers_;
+void FanOut::note_written(Viewer& viewer, std::size_t count) {
+    viewer.bytes_.store(viewer.bytes_.load(relaxed) + count, relaxed);  // only this shard writes it
+}
+
+void FanOut::note_skips(Viewer& viewer, std::uint64_t times, std::uint64_t bytes) {
+    if (times == 0 && bytes == 0) return;
+    viewer.skips_.fetch_add(times, relaxed);
+    viewer.skipped_bytes_.fetch_add(bytes, relaxed);
+    skips_.fetch_add(times, relaxed);
+    skipped_bytes_.fetch_add(bytes, relaxed);
+}
+
+/// Goes on with a viewer outside the group, unless a task does so already.
+void FanOut::kick(const ViewerPtr& viewer) {
+    if (viewer->feeding_ || viewer->gone_) return;
+    const auto next = advance(viewer);
+    if (next != Next::rest) feed_later(viewer, next);
+}
+
+void FanOut::feed_later(const ViewerPtr& viewer, Next next) {
+    if (viewer->ended_ || tasks_.stopping().asked()) return;
+    viewer->feeding_ = true;
+    tasks_.spawn(feed(viewer, next), "viewer catches up");
 }
 
 /// Brings one viewer to where the stream is now, at the pace of its socket.
-Task<void> FanOut::feed(ViewerPtr viewer) {
-    for (int writes = 0; !viewer->gone;) {
-        if (!viewer->rest.empty()) {
-            auto wrote = viewer->connection->try_write(viewer->rest);
-            if (!wrote) break;
-            bytes_.fetch_add(*wrote, std::memory_order_relaxed);
-            drop_front(viewer->rest, *wrote);
-            if (!viewer->rest.empty()) {
-                if (auto room = co_await viewer->connection->wait_writable(); !room) break;
-                writes = 0;
-            } else if (++writes == writes_in_a_row) {
-                co_await asio::post(shard_.executor(), asio::use_awaitable);
-                writes = 0;
+Task<void> FanOut::feed(ViewerPtr viewer, Next next) {
+    while (next != Next::rest && !viewer->gone_) {
+        if (next == Next::room) {
+            auto room = co_await viewer->connection_->wait_writable();
+            if (!room) {
+                end(*viewer, room.error().text());
+                break;
             }
-            continue;
+        } else {
+            co_await asio::post(shard_.executor(), asio::use_awaitable);
         }
-        if (viewer->last || !viewer->reader) break;
-        auto batch = viewer->reader->poll(write_size, write_items);
-        if (!batch) break;
-        if ((*batch)->items.empty() && rest_here(viewer)) co_return;
-        skips_.fetch_add(gather(**batch, viewer->rest, viewer->last), std::memory_order_relaxed);
+        if (!viewer->gone_) next = advance(viewer);
     }
-    viewer->connection->shutdown();  // watch() sees it and ends
+    viewer->feeding_ = false;
+    let_go(viewer);
 }
 
-/// Nothing to read: true when the viewer needs no task now, because it is in the group or waits for something to begin
-/// at.
-bool FanOut::rest_here(const ViewerPtr& viewer) {
-    if (viewer->reader->position() == 0) {
-        viewer->reader->on_ready([this, weak = std::weak_ptr(viewer)] {
-            if (auto back = weak.lock()) tasks_.spawn(feed(std::move(back)), "http-ts feed");
-        });
-        return true;
+/// Writes what there is for a viewer outside the group, as far as nothing blocks.
+FanOut::Next FanOut::advance(const ViewerPtr& viewer) {
+    auto& v = *viewer;
+    for (int writes = 0; !v.ended_;) {
+        if (!v.rest_.empty()) {
+            auto wrote = v.connection_->try_write(v.rest_);
+            if (!wrote) {
+                end(v, wrote.error().text());
+                break;
+            }
+            note_written(v, *wrote);
+            bytes_.fetch_add(*wrote, relaxed);
+            drop_front(v.rest_, *wrote);
+            if (!v.rest_.empty()) return Next::room;
+            v.said_ = 0;
+            if (++writes == writes_in_a_row) return Next::turn;
+            continue;
+        }
+        if (v.last_) {
+            if (!websocket() || v.peer_closed_) end(v, "the stream has ended");
+            v.goodbye_by_ = std::min(v.goodbye_by_, shard_.clock().now() + settings_.goodbye);
+            break;
+        }
+        if (!v.reader_) break;
+        auto batch = v.reader_->poll(write_size, write_items);
+        if (!batch) {
+            end(v, batch.error().text());
+            break;
+        }
+        if ((*batch)->items.empty()) {
+            rest_here(viewer);
+            break;
+        }
+        read_on(v, **batch);
     }
-    if (leader_) flush();  // what waits in the batch is behind this viewer
-    if (leader_ && leader_->position() != viewer->reader->position()) return false;
-    join(viewer);
-    return true;
+    return Next::rest;
+}
+
+/// The next batch of a viewer's own Reader becomes its rest.
+void FanOut::read_on(Viewer& viewer, const Batch& batch) {
+    Gathered found;
+    gather(batch, found, viewer.plan_.origin);
+    const auto skipped = viewer.reader_->skipped_items();
+    note_skips(viewer, std::exchange(viewer.skip_mark_, skipped) == skipped ? 0 : 1, found.skipped_bytes);
+    viewer.rest_ = std::move(found.pieces);
+    if (found.last) add_goodbye(viewer, 1000, "the stream has ended");
+}
+
+/// Nothing to read: into the group, or waiting for its own Reader when they are not at the same place (one of them has nowhere to
+/// go on at).
+void FanOut::rest_here(const ViewerPtr& viewer) {
+    viewer->rest_ = {};
+    if (viewer->reader_->position() != 0) {
+        if (leader_) flush();  // what waits in the batch is behind this viewer
+        if (!leader_ || leader_->position() == viewer->reader_->position()) return join(viewer);
+    }
+    viewer->reader_->on_ready([this, weak = std::weak_ptr(viewer)] {
+        if (auto back = weak.lock()) kick(back);
+    });
 }
 
 void FanOut::join(const ViewerPtr& viewer) {
     if (!leader_) {
-        leader_ = std::move(viewer->reader);
+        leader_ = std::move(viewer->reader_);
+        leader_mark_ = leader_->skipped_items();
         leader_->on_ready([this] { news(); });
         leader_->arm();
     }
-    viewer->reader.reset();
-    viewer->rest = {};
-    viewer->place = group_.size();
+    viewer->reader_.reset();
+    viewer->place_ = group_.size();
     group_.push_back(viewer);
 }
 
 void FanOut::leave(Viewer& viewer) {
-    if (viewer.place == SIZE_MAX) return;
-    const auto place = std::exchange(viewer.place, SIZE_MAX);
+    if (viewer.place_ == Viewer::nowhere) return;
+    const auto place = std::exchange(viewer.place_, Viewer::nowhere);
     std::swap(group_[place], group_.back());
-    if (group_[place].get() != &viewer) group_[place]->place = place;
+    group_[place]->place_ = group_[place].get() == &viewer ? Viewer::nowhere : place;
     group_.pop_back();
     if (group_.empty()) leader_.reset();
 }
@@ -188,46 +210,66 @@ void FanOut::flush() {
     while (leader_) {
         auto batch = leader_->poll(write_size, write_items);
         if (!batch || (*batch)->items.empty()) return;
-        batch_.clear();
-        skips_.fetch_add(gather(**batch, batch_, last_) * group_.size(), std::memory_order_relaxed);
-        write_to_all();
+        batch_.pieces.clear();
+        batch_.origins.clear();
+        batch_.skipped_bytes = 0;
+        batch_.last = false;
+        gather(**batch, batch_);
+        const auto skipped = leader_->skipped_items();
+        const bool skips = std::exchange(leader_mark_, skipped) != skipped;
+        if (skips || batch_.skipped_bytes != 0)
+            for (const auto& viewer : group_) note_skips(*viewer, skips ? 1 : 0, batch_.skipped_bytes);
+        write_to_all(**batch);
     }
 }
 
-void FanOut::write_to_all() {
-    std::size_t size = 0;
-    for (const auto& piece : batch_) size += piece.size();
+void FanOut::write_to_all(const Batch& items) {
     std::uint64_t sent = 0;
+    Gathered own;
     for (std::size_t i = 0; i < group_.size();) {
-        const auto wrote = size == 0 ? Result<std::size_t>(0) : group_[i]->connection->try_write(batch_);
+        const ViewerPtr& at = group_[i];
+        const auto origin = at->plan_.origin;
+        const Gathered* found = &batch_;
+        if (origin != 0 && batch_.has(origin)) {  // no echo
+            own = {};
+            gather(items, own, origin);
+            found = &own;
+        }
+        const auto wrote = found->size == 0 ? Result<std::size_t>(0) : at->connection_->try_write(found->pieces);
         const auto count = wrote ? *wrote : 0;
         sent += count;
-        if (wrote && count == size && !last_) {
+        note_written(*at, count);
+        if (wrote && count == found->size && !batch_.last) {
             ++i;
             continue;
         }
-        const ViewerPtr viewer = group_[i];
+        const ViewerPtr viewer = at;
         if (wrote)
-            fall_behind(viewer, count);
+            fall_behind(*viewer, found->pieces, count);
         else
-            viewer->connection->shutdown();
-        leave(*viewer);
+            end(*viewer, wrote.error().text());
+        leave(*viewer);  // also who has its End, or is lost
+        fallen_.push_back(viewer);
     }
-    bytes_.fetch_add(sent, std::memory_order_relaxed);
-    // Only now: a task may begin at once, and come back here.
-    for (auto& viewer : std::exchange(fallen_, {})) tasks_.spawn(feed(std::move(viewer)), "http-ts feed");
+    bytes_.fetch_add(sent, relaxed);
+    // Only now: these may come back here.
+    for (const auto& viewer : std::exchange(fallen_, {}))
+        viewer->rest_.empty() ? kick(viewer) : feed_later(viewer, Next::room);
 }
 
 /// The rest of this batch and all that follows is its own business now.
-void FanOut::fall_behind(const ViewerPtr& viewer, std::size_t wrote) {
-    viewer->rest = batch_;
-    drop_front(viewer->rest, wrote);
-    viewer->last = last_;
-    if (!last_) {
-        viewer->reader = leader_->fork();
-        blocked_.fetch_add(1, std::memory_order_relaxed);
-    }
-    fallen_.push_back(viewer);
+void FanOut::fall_behind(Viewer& viewer, const std::vector<Bytes>& pieces, std::size_t wrote) {
+    viewer.rest_ = pieces;
+    drop_front(viewer.rest_, wrote);
+    if (batch_.last) return add_goodbye(viewer, 1000, "the stream has ended");
+    go_alone(viewer);
 }
 
-}  // namespace weir::http_ts
+void FanOut::go_alone(Viewer& viewer) {
+    viewer.reader_ = leader_->fork();
+    viewer.skip_mark_ = viewer.reader_->skipped_items();
+    blocked_.fetch_add(1, relaxed);
+    leave(viewer);
+}
+
+}  // namespace weir::fan_out

@@ -18,7 +18,9 @@ namespace weir {
 /// Viewers that keep up move as one group: a batch is gathered once and written to each without a copy. One that would block leaves
 /// the group, goes on from its own Reader when its socket takes more, and comes back once it caught up.
 /// limits   a slow viewer: `policy` (bytes and time, then a skip to the newest random-access point), one batch of at most 64 KiB in
-///          flight; one that takes nothing for the server's write_timeout is disconnected
+///          flight, behind it at most 64 KiB of control frames and messages to this viewer alone (then it is let go); one that takes
+///          nothing for the server's write_timeout is disconnected
+/// times    ping, pong, `until` and goodbyes are looked at together, every 0.5 s at the latest
 /// threads  made and stopped on the home shard of the Stream; add() on the connection's own shard
 class Viewers {
 public:
@@ -30,7 +32,8 @@ public:
         Millis batch_most{10};                ///< the wait grows with the viewers of a shard, from 50 on, up to this
         std::size_t batch_bytes = 48u << 10;  ///< and it ends when there is so much
         std::size_t batch_from_viewers = 8;   ///< with fewer on a shard, writes cost little and nothing waits
-        Millis ping{54'000}, pong{60'000};    ///< websocket (VW-46): sent; no sign of life for so long ends it
+        Millis ping{54'000}, pong{60'000};  ///< websocket (VW-46): sent; no sign of life for so long ends it; 0: never
+        Millis goodbye{1'000};              ///< how long a close frame waits for its answer
         ws::Limits limits = {};
     };
 
@@ -40,10 +43,15 @@ public:
     };
     /// What one viewer may do and who wants to know. All functions are called on the connection's shard.
     struct Plan {
-        Bytes head;                ///< written first: the HTTP answer, with the 101
-        std::uint32_t origin = 0;  ///< chunks of this origin are not sent back to it (no echo, VW-42); 0: gets all
-        bool reads = true;         ///< false: gets no media, only control frames (`/in`, tokens without `read`)
+        Bytes head;  ///< written first: the HTTP answer, with the 101
+        std::uint32_t origin =
+            0;  ///< chunks of this origin are not sent back to it (no echo, VW-42); 0: gets all. Costs nothing
+                ///< while nothing of that origin comes, so every viewer may have one
+        bool reads = true;  ///< false: gets no media, only control frames (`/in`, tokens without `read`)
         std::function<void(Message)> on_message = {};  ///< websocket; none: what it sends is dropped (JS-15)
+        std::function<Task<bool>()> may_read =
+            {};  ///< awaited before each read from it: slows down who publishes faster than
+                 ///< others take it; false ends the viewer
         std::function<void(const std::string& why)> on_gone = {};  ///< exactly once, also when add() came too late
         std::optional<SteadyTime> until = {};  ///< closed then, websocket code 4401 "token expired" (PR-13)
     };
@@ -61,17 +69,24 @@ public:
 
     struct Stats {
         std::size_t viewers = 0;
-        std::uint64_t bytes = 0, blocked = 0, skips = 0;
+        std::uint64_t bytes = 0;    ///< handed to sockets
+        std::uint64_t blocked = 0;  ///< how often a viewer left the group because it would have blocked
+        std::uint64_t skips = 0, skipped_bytes = 0;
     };
 
     static std::unique_ptr<Viewers> create(Shards& shards, Shard& home, Stream& stream, Settings settings);
     virtual ~Viewers() = default;  ///< stop() was awaited
-    /// Takes the connection over (bytes that came early included). Null after stop().
+    /// Takes the connection over (bytes that came early included). Null after stop(): on_gone was called then.
     virtual std::shared_ptr<Handle> add(std::unique_ptr<Connection> connection, Plan plan) = 0;
     [[nodiscard]] virtual Stats stats(std::size_t shard) const noexcept = 0;  ///< any thread
     [[nodiscard]] virtual Stats stats() const noexcept = 0;                   ///< all shards
-    /// Ends all viewers (websocket: close 1001). From the home shard, before the Stream goes.
+    /// Ends all viewers (websocket: close 1001, `goodbye` long). From the home shard, before the Stream goes.
     virtual Task<void> stop() = 0;
 };
+
+/// A plain HTTP-TS route onto `viewers` (wire http_ts) for everybody: for HttpServer::route("GET HEAD", "/NAME.ts", …).
+[[nodiscard]] HttpServer::Handler http_ts_handler(Viewers& viewers);
+/// The answer such a viewer gets before the first packet, for Plan::head.
+[[nodiscard]] Bytes http_ts_head();
 
 }  // namespace weir

@@ -1,4 +1,4 @@
-// HttpTs behind a real server on two shards.
+// Viewers over plain HTTP behind a real server on two shards.
 #include <gtest/gtest.h>
 
 #include <boost/asio/buffer.hpp>
@@ -8,7 +8,7 @@
 #include <boost/asio/write.hpp>
 
 #include "runtime/task_group.h"
-#include "sinks/http_ts.h"
+#include "sinks/viewers.h"
 
 namespace weir {
 namespace {
@@ -46,26 +46,20 @@ std::vector<Item> beginning() {
     return {InitPtr(std::move(init)), std::move(chunk)};
 }
 
-std::size_t viewers(const HttpTs& fan_out, std::size_t shards) {
-    std::size_t sum = 0;
-    for (std::size_t i = 0; i < shards; ++i) sum += fan_out.stats(i).viewers;
-    return sum;
-}
-
 struct House {
     explicit House(Shards& shards)
         : all(shards),
           home(shards.at(0)),
           stream(Stream::create(home.executor(), home.clock(), {.name = "a"})),
-          fan_out(HttpTs::create(shards, home, *stream, {})),
+          fan_out(Viewers::create(shards, home, *stream, {})),
           server(HttpServer::create(shards, {})),
           clients(home.executor()) {
-        server->route("GET HEAD", "/a.ts", fan_out->handler());
+        server->route("GET HEAD", "/a.ts", http_ts_handler(*fan_out));
         EXPECT_TRUE(server->start().has_value());
         EXPECT_TRUE(stream->publish(beginning()).has_value());
     }
     Task<void> until_viewers(std::size_t count) {
-        while (viewers(*fan_out, all.size()) != count) (void)co_await home.clock().sleep_for(Millis(1));
+        while (fan_out->stats().viewers != count) (void)co_await home.clock().sleep_for(Millis(1));
     }
     Task<void> stop() {
         co_await fan_out->stop();
@@ -76,12 +70,12 @@ struct House {
     Shards& all;
     Shard& home;
     std::unique_ptr<Stream> stream;
-    std::unique_ptr<HttpTs> fan_out;
+    std::unique_ptr<Viewers> fan_out;
     std::unique_ptr<HttpServer> server;
     TaskGroup clients;
 };
 
-TEST(HttpTsServer, TwoShardsDeliverEveryByteToEveryViewer) {
+TEST(ViewersServer, TwoShardsDeliverEveryByteToEveryViewer) {
     Shards shards(2);
     std::vector<Download> downloads(6);
     std::string sent = "first ";
@@ -115,7 +109,7 @@ TEST(HttpTsServer, TwoShardsDeliverEveryByteToEveryViewer) {
     EXPECT_EQ(open_connections(), 0u);
 }
 
-TEST(HttpTsServer, StopEndsViewersInTheMiddle) {
+TEST(ViewersServer, StopEndsViewersInTheMiddle) {
     Shards shards(2);
     std::vector<Download> downloads(4);
     shards.run([&](Shards& all) -> Task<int> {

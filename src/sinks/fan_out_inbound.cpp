@@ -1,0 +1,252 @@
+// What comes from the viewers, what is said to one of them alone, and how they end.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/post.hpp>
+
+#include "sinks/fan_out.h"
+
+namespace weir::fan_out {
+namespace {
+
+constexpr std::size_t said_most = 64u << 10;  ///< waiting for one viewer alone
+constexpr std::size_t said_overhead = 64;     ///< what keeping a frame costs besides its bytes
+constexpr auto relaxed = std::memory_order_relaxed;
+
+Bytes frame_of(ws::Opcode opcode, const Bytes& payload = {}) {
+    return ws::make_frame(opcode, payload.view());
+}
+
+}  // namespace
+
+Viewer::Viewer(FanOut& out, Shard& shard, std::unique_ptr<Connection> connection, Viewers::Plan plan)
+    : out_(out), shard_(shard), connection_(std::move(connection)), plan_(std::move(plan)) {
+    if (!plan_.head.empty()) rest_.push_back(std::exchange(plan_.head, {}));
+}
+
+void Viewer::close(std::uint16_t code, std::string reason) {
+    shard_.post([self = shared_from_this(), code, reason = std::move(reason)] {
+        if (!self->gone_) self->out_.close(self, code, reason);
+    });
+}
+
+void Viewer::send(bool text, Bytes payload) {
+    shard_.post([self = shared_from_this(), text, payload = std::move(payload)] {
+        if (self->gone_ || !self->decoder_) return;
+        self->out_.say(self, frame_of(text ? ws::Opcode::text : ws::Opcode::binary, payload));
+    });
+}
+
+/// Lives as long as the connection; everything else of a viewer ends when this does.
+Task<void> FanOut::listen(ViewerPtr viewer) {
+    co_await asio::post(shard_.executor(), asio::use_awaitable);  // nothing is told before add() has returned
+    auto& connection = *viewer->connection_;
+    if (!websocket()) {
+        auto closed = co_await connection.wait_closed();
+        if (!closed) end(*viewer, closed.error().text());
+    } else if (take(viewer, connection.early().view())) {
+        for (bool open = true; open;) {
+            if (viewer->plan_.may_read && !viewer->closing_) {
+                const bool may = co_await viewer->plan_.may_read();
+                if (!may) break;
+                viewer->heard_ = shard_.clock().now();  // it was we who did not listen
+            }
+            auto ready = co_await connection.wait_readable();
+            if (!ready) {
+                end(*viewer, ready.error().text());
+                break;
+            }
+            open = receive(viewer);
+        }
+    }
+    end(*viewer, "nobody listens to it any more");
+    viewer->gone_ = true;
+    leave(*viewer);
+    viewer->reader_.reset();
+    let_go(viewer);
+}
+
+/// Not in a coroutine: its buffer would stay in the frame of every viewer.
+bool FanOut::receive(const ViewerPtr& viewer) {
+    std::array<std::byte, 64u << 10> buffer;
+    auto got = viewer->connection_->try_read(buffer);
+    if (!got) {
+        end(*viewer, got.error().text());
+        return false;
+    }
+    if (!*got) return true;
+    if (**got == 0) {
+        end(*viewer, "the peer has closed");
+        return false;
+    }
+    return take(viewer, std::span(buffer.data(), **got));
+}
+
+/// False when the viewer has ended.
+bool FanOut::take(const ViewerPtr& viewer, std::span<const std::byte> bytes) {
+    if (bytes.empty()) return !viewer->ended_;
+    viewer->heard_ = shard_.clock().now();
+    auto events = std::exchange(events_, {});
+    const auto fed = viewer->decoder_->feed(bytes, events);
+    for (auto& event : events) on_event(viewer, std::move(event));
+    events.clear();
+    events_ = std::move(events);
+    if (!fed) close(viewer, viewer->decoder_->close_code(), fed.error().what);
+    return !viewer->ended_;
+}
+
+void FanOut::on_event(const ViewerPtr& viewer, ws::Event event) {
+    auto& v = *viewer;
+    switch (event.kind) {
+        case ws::Event::Kind::message:
+            if (!v.closing_ && v.plan_.on_message) v.plan_.on_message({event.text, std::move(event.payload)});
+            return;
+        case ws::Event::Kind::ping:
+            return say(viewer, frame_of(ws::Opcode::pong, event.payload));
+        case ws::Event::Kind::pong:
+            return;
+        case ws::Event::Kind::close:
+            break;
+    }
+    v.peer_closed_ = true;
+    if (v.closing_) {
+        if (v.rest_.empty()) end(v, "closed");
+        return;
+    }
+    if (v.why_.empty()) v.why_ = fmt::format("closed by the peer, code {}", event.code);
+    close(viewer, event.code, "");
+}
+
+/// One frame to one viewer, at a frame border of what it gets.
+void FanOut::say(const ViewerPtr& viewer, Bytes frame) {
+    auto& v = *viewer;
+    if (v.last_ || v.ended_) return;
+    if (v.place_ == Viewer::nowhere) {
+        if (v.said_ >= said_most) return end(v, "too much waits for it");
+        v.said_ += frame.size() + said_overhead;
+        v.rest_.push_back(std::move(frame));
+        return kick(viewer);
+    }
+    const auto wrote = v.connection_->try_write(std::span(&frame, 1));
+    if (!wrote) {
+        leave(v);
+        return end(v, wrote.error().text());
+    }
+    note_written(v, *wrote);
+    bytes_.fetch_add(*wrote, relaxed);
+    if (*wrote == frame.size()) return;
+    go_alone(v);
+    v.said_ = frame.size() + said_overhead;
+    v.rest_.push_back(frame.slice(*wrote));
+    feed_later(viewer, Next::room);
+}
+
+void FanOut::close(const ViewerPtr& viewer, std::uint16_t code, const std::string& reason) {
+    auto& v = *viewer;
+    if (v.last_ || v.ended_) return;
+    if (!websocket()) return end(v, reason);
+    leave(v);
+    v.goodbye_by_ = shard_.clock().now() + settings_.goodbye;
+    add_goodbye(v, code, reason);
+    kick(viewer);
+}
+
+/// Behind what is on its way: the last frame, where frames are.
+void FanOut::add_goodbye(Viewer& viewer, std::uint16_t code, std::string_view reason) {
+    viewer.last_ = true;
+    viewer.reader_.reset();
+    if (viewer.why_.empty()) viewer.why_ = reason;
+    if (!websocket()) return;
+    viewer.closing_ = true;
+    viewer.rest_.push_back(ws::make_close(code, reason));
+}
+
+void FanOut::end(Viewer& viewer, const std::string& why) {
+    if (std::exchange(viewer.ended_, true)) return;
+    if (viewer.why_.empty()) viewer.why_ = why;
+    viewer.connection_->shutdown();  // wakes its tasks
+}
+
+/// Once no task uses it.
+void FanOut::let_go(const ViewerPtr& viewer) {
+    auto& v = *viewer;
+    if (!v.gone_ || v.feeding_ || !v.connection_) return;
+    v.connection_.reset();
+    v.rest_ = {};
+    std::swap(all_[v.seat_], all_.back());
+    all_[v.seat_]->seat_ = v.seat_;
+    const auto keep = viewer;
+    all_.pop_back();
+    viewers_.fetch_sub(1, relaxed);
+    if (v.plan_.until) --timed_;
+    if (all_.empty()) emptied_.notify();
+    const auto plan = std::exchange(v.plan_, {});
+    if (plan.on_gone) plan.on_gone(v.why_);
+}
+
+bool FanOut::has_times() const noexcept {
+    return websocket() ? !all_.empty() : timed_ > 0;
+}
+
+Millis FanOut::tick() const noexcept {
+    auto shortest = settings_.goodbye;
+    for (const auto time : {settings_.ping, settings_.pong})
+        if (time > Millis(0)) shortest = std::min(shortest, time);
+    return std::clamp(shortest / 2, Millis(5), Millis(500));
+}
+
+/// One timer for all viewers: one each would cost more than the rest of an idle one.
+Task<void> FanOut::tend() {
+    while (!tasks_.stopping().asked()) {
+        if (!has_times()) {
+            (void)co_await timed_bell_.wait();
+            continue;
+        }
+        (void)co_await shard_.clock().sleep_for(tick());
+        const auto now = shard_.clock().now();
+        for (std::size_t i = 0; i < all_.size(); ++i) {
+            const auto viewer = all_[i];
+            look_at_times(viewer, now);
+        }
+        if (stopping_) emptied_.notify();
+    }
+}
+
+void FanOut::look_at_times(const ViewerPtr& viewer, SteadyTime now) {
+    auto& v = *viewer;
+    if (v.ended_) return;
+    if (now >= v.goodbye_by_) return end(v, "said goodbye to, and no answer");
+    if (v.plan_.until && now >= *v.plan_.until) return close(viewer, 4401, "token expired");
+    if (!websocket() || v.closing_) return;
+    if (settings_.pong > Millis(0) && now - v.heard_ >= settings_.pong) return end(v, "no sign of life");
+    if (settings_.ping == Millis(0) || now - v.pinged_ < settings_.ping) return;
+    v.pinged_ = now;
+    say(viewer, frame_of(ws::Opcode::ping));
+}
+
+Task<void> FanOut::stop() {
+    stopping_ = true;
+    const auto by = shard_.clock().now() + settings_.goodbye;
+    const auto present = all_;
+    for (const auto& viewer : present) {
+        close(viewer, 1001, "going away");
+        viewer->goodbye_by_ = std::min(viewer->goodbye_by_, by);
+    }
+    while (websocket() && !all_.empty() && shard_.clock().now() < by) {
+        const bool rung = co_await emptied_.wait();
+        if (!rung) break;
+    }
+    co_await tasks_.stop("stopped");
+    while (!all_.empty()) {  // whose tasks had no first step
+        const auto viewer = all_.back();
+        end(*viewer, "stopped");
+        viewer->gone_ = true;
+        viewer->feeding_ = false;
+        leave(*viewer);
+        viewer->reader_.reset();
+        let_go(viewer);
+    }
+}
+
+}  // namespace weir::fan_out
