@@ -13,7 +13,8 @@ Micros micros_of(std::int64_t ticks) {
 }  // 90 kHz
 
 constexpr std::byte sync{sync_byte};
-constexpr Micros backward{100'000};  ///< a decode time further back than this is a break in time
+constexpr Micros backward{100'000};             ///< a decode time further back than this is a break in time
+constexpr std::uint16_t last_table_pid = 0x1f;  ///< 13818-1 table 2-3, EN 300 468 table 1: PIDs of tables
 
 }  // namespace
 
@@ -79,6 +80,15 @@ Result<> Cutter::find_tables(std::vector<Item>& out) {
         all = joined.all();
         before_tables_.assign(1, all);
     }
+    if (tables_in(all, out)) return packetise(all, out);
+    if (before_tables_bytes_ > s_.max_before_tables)
+        return Error{Errc::bad_input, fmt::format("no program tables in the first {} bytes of the transport stream",
+                                                  before_tables_bytes_)};
+    return {};
+}
+
+/// Publishes the Init when both tables are in there; cutting the same bytes then finds them again, and nothing new.
+bool Cutter::tables_in(const Bytes& all, std::vector<Item>& out) {
     const auto data = all.view();
     SectionReader pat, pmt;
     std::optional<std::uint16_t> pmt_pid;
@@ -109,13 +119,19 @@ Result<> Cutter::find_tables(std::vector<Item>& out) {
                 }
             }
             publish(std::move(*map), out);
-            return packetise(all, out);
+            return true;
         }
     }
-    if (before_tables_bytes_ > s_.max_before_tables)
-        return Error{Errc::bad_input, fmt::format("no program tables in the first {} bytes of the transport stream",
-                                                  before_tables_bytes_)};
-    return {};
+    return false;
+}
+
+void Cutter::feed_packets(const Bytes& packets, SteadyTime arrival, std::vector<Item>& out) {
+    if (packets.empty()) return;
+    live_ = true;
+    arrival_ = arrival;
+    stats_.bytes += packets.size();
+    if (!init_ && !tables_in(packets, out)) publish({}, out);
+    work(packets, out);
 }
 
 void Cutter::forget_before_tables() {
@@ -192,14 +208,32 @@ void Cutter::on_start(const Bytes& piece, std::size_t at, std::vector<Item>& out
     const Packet packet(piece.data() + at);
     const auto pid = packet.pid();
     if (packet.starts_unit() && main_pid_ && pid == *main_pid_) return on_picture(piece, at, out);
-    if (pid == 0 || (pmt_pid_ && pid == *pmt_pid_)) on_table(piece, at, out);
+    if (pid == 0 || (pmt_pid_ && pid == *pmt_pid_)) return on_table(piece, at, out);
+    if (!live_) return;
+    if (pid <= last_table_pid) return note_table_place(at);
+    if (map_.tracks.empty() && !main_pid_) guess_picture(piece, at, out);
+}
+
+void Cutter::note_table_place(std::size_t at) {
+    if (tables_end_ != at) tables_begin_ = at;
+    tables_end_ = at + packet_size;
+}
+
+/// Without tables, a PES packet of video is known by its stream id.
+void Cutter::guess_picture(const Bytes& piece, std::size_t at, std::vector<Item>& out) {
+    const Packet packet(piece.data() + at);
+    const auto head = packet.starts_unit() ? read_pes_head(packet.payload()) : std::nullopt;
+    if (!head || (head->stream_id & 0xf0) != 0xe0) return;
+    main_pid_ = packet.pid();
+    main_is_video_ = true;
+    main_codec_ = "mpeg2video";
+    on_picture(piece, at, out);
 }
 
 void Cutter::on_table(const Bytes& piece, std::size_t at, std::vector<Item>& out) {
     const Packet packet(piece.data() + at);
     const auto bytes = piece.view().subspan(at, packet_size);
-    if (tables_end_ != at) tables_begin_ = at;
-    tables_end_ = at + packet_size;
+    note_table_place(at);
     if (packet.pid() == 0) {
         if (packet.starts_unit()) pat_packets_.assign(bytes.begin(), bytes.end());
         const bool whole = pat_.feed(packet.payload(), packet.starts_unit());
@@ -254,15 +288,32 @@ void Cutter::on_picture(const Bytes& piece, std::size_t at, std::vector<Item>& o
     const Packet packet(piece.data() + at);
     const auto head = read_pes_head(packet.payload());
     const bool rap = !main_is_video_ || packet.random_access() || (head && begins_decodable(main_codec_, head->body));
-    const auto from = tables_end_ == at ? tables_begin_ : at;
+    const auto from = tables_end_ == at ? std::max(tables_begin_, run_.begin) : at;
     const auto ticks = head ? head->decode_time() : std::nullopt;
     const auto raw = ticks ? std::optional(micros_of(unrolled(*ticks))) : std::nullopt;
     const bool spans = run_.raw && raw && (*raw - *run_.raw >= s_.max_span || *raw < *run_.raw);
-    if (from > run_.begin &&
-        ((rap && main_is_video_) || !run_.raw || from - run_.begin >= s_.min_chunk || spans || awaits_timestamp()))
-        cut(piece, from, out);
+    const bool due = live_ ? cuts_live(rap, raw)
+                           : (rap && main_is_video_) || !run_.raw || from - run_.begin >= s_.min_chunk || spans ||
+                                 awaits_timestamp();
+    if (from > run_.begin && due) cut(piece, from, out);
     if (ticks) stamp(unrolled(*ticks), out);
-    if (from == run_.begin) run_ = {from, rap, ticks ? last_dts_ : run_.dts, ticks ? last_raw_ : run_.raw};
+    if (from == run_.begin) {
+        run_ = {from, rap, ticks ? last_dts_ : run_.dts, ticks ? last_raw_ : run_.raw};
+        if (rap) {
+            rap_seen_ = true;
+            last_rap_raw_ = run_.raw;
+        }
+    } else if (live_ && ticks && !run_.raw) {
+        run_.dts = last_dts_;
+        run_.raw = last_raw_;
+    }
+}
+
+bool Cutter::cuts_live(bool rap, std::optional<Micros> raw) const {
+    if (rap && (main_is_video_ || !rap_seen_)) return true;
+    if (!raw) return false;
+    if (rap && (!last_rap_raw_ || std::chrono::abs(*raw - *last_rap_raw_) >= s_.max_span)) return true;
+    return last_raw_ && (*raw + backward < *last_raw_ || *raw - *last_raw_ > s_.jump);
 }
 
 /// Another lane's offset may count from before a wrap of the clock: this lane's first ticks are unrolled to match it.

@@ -47,6 +47,11 @@ public:
     /// (media of unknown length was lost before it). Not needed for streams without units.
     void begin_unit(std::uint64_t unit, std::uint32_t gen, Micros duration, Micros expected, Micros slack) override;
     Result<> feed(const Bytes& piece, SteadyTime arrival, std::vector<Item>& out) override;
+    /// Live use, instead of feed() and units: whole packets, each with its sync byte, that came in one go. They become one
+    /// chunk, cut only before a random-access point (tables and service information in front of it), where time breaks and at
+    /// max_chunk; nothing is held or waited for. While there are no tables the Init has no tracks, and MPEG video and what
+    /// carries the random_access_indicator is found by its PES packets. Audio only: a chunk in max_span begins at a start.
+    void feed_packets(const Bytes& packets, SteadyTime arrival, std::vector<Item>& out);
     /// Hands out what is held; the last chunk carries unit_end. With no packets at all in the unit it is bad_input.
     Result<> end_unit(std::vector<Item>& out) override;
     /// The unit was given up: what is held is handed out without unit_end.
@@ -87,6 +92,9 @@ private:
     void on_start(const Bytes& piece, std::size_t at, std::vector<Item>& out);
     void on_table(const Bytes& piece, std::size_t at, std::vector<Item>& out);
     void on_picture(const Bytes& piece, std::size_t at, std::vector<Item>& out);
+    void guess_picture(const Bytes& piece, std::size_t at, std::vector<Item>& out);
+    [[nodiscard]] bool cuts_live(bool rap, std::optional<Micros> raw) const;
+    void note_table_place(std::size_t at);
     void stamp(std::int64_t ticks, std::vector<Item>& out);
     [[nodiscard]] std::int64_t unrolled(std::uint64_t ticks) const;
     [[nodiscard]] bool awaits_timestamp() const noexcept { return rebase_at_ || imposed_; }
@@ -96,6 +104,7 @@ private:
     void publish(ProgramMap map, std::vector<Item>& out);
     Result<> packetise(const Bytes& piece, std::vector<Item>& out);
     Result<> find_tables(std::vector<Item>& out);
+    bool tables_in(const Bytes& all, std::vector<Item>& out);
     void forget_before_tables();
     void drop(std::size_t bytes);
 
@@ -126,6 +135,9 @@ private:
     Run run_;
     std::size_t tables_begin_ = 0, tables_end_ = SIZE_MAX;  ///< in the piece under work
     std::optional<Chunk> held_;
+    bool live_ = false;                   ///< feed_packets()
+    bool rap_seen_ = false;               ///< live: some chunk was a random-access point
+    std::optional<Micros> last_rap_raw_;  ///< live: raw time of the last one
 
     // Units and time
     bool in_unit_ = false, unit_has_chunk_ = false;
