@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "base/text.h"
 
@@ -57,6 +58,11 @@ Bytes handed_over(std::vector<std::byte>&& from) {
     return {std::shared_ptr<const std::byte[]>(std::move(owner), first), {first, size}};
 }
 
+/// Assigning {} would keep the capacity.
+void give_back(std::vector<std::byte>& memory) {
+    std::vector<std::byte>().swap(memory);
+}
+
 std::size_t head_size(std::uint64_t length, bool masked) {
     const std::size_t extra = length < two_byte_length ? 0 : length <= 0xffff ? 2 : 8;
     return 2 + extra + (masked ? 4u : 0u);
@@ -72,8 +78,9 @@ std::size_t Decoder::held_bytes() const noexcept {
 
 Error Decoder::fail(std::uint16_t code, std::string what) {
     close_code_ = code;
-    body_ = {};
-    control_ = {};
+    give_back(body_);
+    give_back(control_);
+    whole_.reset();
     failed_ = Error{Errc::bad_input, std::move(what), "websocket"};
     return *failed_;
 }
@@ -199,7 +206,8 @@ Result<> Decoder::on_control(std::vector<Event>& out) {
         if (!is_utf8(event.payload.view())) return fail(1007, "close reason is no UTF-8");
     }
     closed_ = true;  // whatever follows a close is not looked at (RFC 6455 5.5.1)
-    body_ = {};
+    give_back(body_);
+    give_back(control_);
     out.push_back(std::move(event));
     return {};
 }
@@ -207,9 +215,8 @@ Result<> Decoder::on_control(std::vector<Event>& out) {
 Result<> Decoder::on_data(std::vector<Event>& out) {
     if (!fin_) return {};
     const bool text = message_ == Opcode::text;
-    Bytes payload = whole_ ? std::move(*whole_) : handed_over(std::move(body_));
+    Bytes payload = whole_ ? std::move(*whole_) : handed_over(std::exchange(body_, std::vector<std::byte>()));
     whole_.reset();
-    body_ = {};
     message_.reset();
     fragments_ = controls_ = 0;
     if (text && !is_utf8(payload.view())) return fail(1007, "text message is no UTF-8");

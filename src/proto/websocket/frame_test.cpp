@@ -269,14 +269,20 @@ TEST(WebsocketFrame, APromisedLengthTakesNoMemory) {
     EXPECT_LE(decoder.held_bytes(), 200u);
 }
 
-TEST(WebsocketFrame, NothingIsHeldOnceAMessageIsOut) {
-    Decoder decoder(Role::server);
-    std::vector<Event> events;
-    const auto frame = masked(Opcode::binary, std::string(100'000, 'x'));
-    for (std::size_t at = 0; at < frame.size(); at += 4096)
-        ASSERT_TRUE(decoder.feed(bytes(std::string_view(frame).substr(at, 4096)), events));
-    EXPECT_EQ(events.size(), 1u);
-    EXPECT_EQ(decoder.held_bytes(), 0u);
+TEST(WebsocketFrame, NothingIsHeldOnceAMessageIsOutOrTheDecoderHasFailed) {
+    const auto big = masked(Opcode::binary, std::string(100'000, 'x'));
+    std::string fragments = masked(Opcode::binary, std::string(999, 'x'), false);
+    for (int i = 0; i < 10; ++i) fragments += masked(Opcode::continuation, "y", false);
+    for (const auto& in : {big, fragments + masked(Opcode::continuation, "z"), fragments + masked(Opcode::close, ""),
+                           fragments + masked(Opcode::text, "z")}) {
+        Decoder decoder(Role::server);
+        std::vector<Event> events;
+        Result<> fed;
+        for (std::size_t at = 0; at < in.size() && fed; at += 500)
+            fed = decoder.feed(bytes(std::string_view(in).substr(at, 500)), events);
+        EXPECT_EQ(events.size(), fed ? 1u : 0u);
+        EXPECT_EQ(decoder.held_bytes(), 0u);
+    }
 }
 
 TEST(WebsocketFrame, CVE_2016_10544_Lesson28_NothingIsEverUnpacked) {

@@ -30,7 +30,7 @@ bool is_token(std::string_view text) {
     });
 }
 
-bool is_control(char c) {
+bool is_control_character(char c) {
     const auto u = static_cast<unsigned char>(c);
     return u < 0x20 || u == 0x7f;
 }
@@ -111,7 +111,7 @@ Result<std::vector<std::string>> offered_protocols(const Headers& headers) {
 std::string without_controls(std::string_view text, bool spaces) {
     std::string out;
     for (const char c : text)
-        if (!is_control(c))
+        if (!is_control_character(c))
             out += c;
         else if (spaces)
             out += ' ';
@@ -151,7 +151,7 @@ Result<std::pair<std::string, std::string>> field_of(std::string_view line) {
     if (colon == std::string_view::npos || !is_token(line.substr(0, colon)))
         return refused(0, "a line in the answer that is no header field");
     const auto value = stripped(line.substr(colon + 1));
-    if (std::any_of(value.begin(), value.end(), [](char c) { return is_control(c) && c != '\t'; }))
+    if (std::any_of(value.begin(), value.end(), [](char c) { return is_control_character(c) && c != '\t'; }))
         return refused(0, "control characters in the answer");
     return std::pair(ascii_lowered(line.substr(0, colon)), std::string(value));
 }
