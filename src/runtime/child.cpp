@@ -102,6 +102,14 @@ public:
         }
     }
 
+    Task<Result<std::string>> some() {
+        if (held_.empty()) {
+            const auto ec = co_await more();
+            if (ec) co_return pipe_error(ec, "read");
+        }
+        co_return std::exchange(held_, {});
+    }
+
 private:
     Task<boost::system::error_code> more() {
         if (!pipe_.is_open()) co_return asio::error::bad_descriptor;
@@ -154,6 +162,8 @@ public:
     Task<Result<std::string>> read_line(std::size_t limit) override { return out_.line(limit); }
     Task<Result<std::string>> read_all(std::size_t limit) override { return out_.all(limit); }
     Task<Result<std::string>> read_all_stderr(std::size_t limit) override { return err_.all(limit); }
+
+    Task<Result<std::string>> read_some_stderr() override { return err_.some(); }
 
     Task<ChildExit> wait() override {
         const auto process = process_;

@@ -44,6 +44,7 @@ public:
     virtual Task<Result<std::string>> read_line(std::size_t limit) = 0;  ///< without the newline; lost_peer at the end
     virtual Task<Result<std::string>> read_all(std::size_t limit) = 0;   ///< standard output to its end
     virtual Task<Result<std::string>> read_all_stderr(std::size_t limit) = 0;
+    virtual Task<Result<std::string>> read_some_stderr() = 0;  ///< what there is, at least a byte; lost_peer at the end
     virtual Task<ChildExit> wait() = 0;              ///< ignores cancellation
     virtual void signal(int number) = 0;             ///< to its whole group
     virtual Task<ChildExit> kill(Millis grace) = 0;  ///< SIGTERM, then SIGKILL to the group after grace

@@ -146,10 +146,11 @@ Result<std::shared_ptr<Publisher>> make_publisher(const std::shared_ptr<HubCore>
     if (!topic) return topic.error();
     ts::PushCutter::Settings settings;
     settings.messages = who.kind == "websocket";
+    settings.origin = who.origin;
     auto lane = (*topic)->take_lane(std::move(who), core->home.clock().wall());
     if (!lane) return lane.error();
     settings.lane = *lane;
-    settings.origin = ++core->next_origin == 0 ? ++core->next_origin : core->next_origin;
+    if (settings.origin == 0) settings.origin = core->next_origin = core->next_origin % (own_origins - 1) + 1;
     settings.first_epoch = (*topic)->lane(*lane).epoch + 1;
     core->hold(**topic);
     return std::shared_ptr<Publisher>(std::make_shared<LanePublisher>(core, std::move(*topic), here, settings));
