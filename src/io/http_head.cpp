@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <utility>
 
 #include "base/text.h"
@@ -94,70 +95,6 @@ Result<> decide_body(ServerRequest& request, bool http10) {
     return {};
 }
 
-/// origin-form, absolute-form and the asterisk of OPTIONS; the authority form belongs to proxies.
-Result<> split_target(ServerRequest& request) {
-    std::string_view rest = request.target;
-    if (request.method == "CONNECT") return bad(501, "this is not a proxy");
-    if (rest == "*") {
-        request.path = "*";
-        return request.method == "OPTIONS" ? Result<>{} : bad(400, "the target '*' is for OPTIONS");
-    }
-    if (const auto scheme = rest.find("://"); !rest.starts_with('/') && scheme != std::string_view::npos) {
-        rest.remove_prefix(scheme + 3);
-        const auto slash = rest.find_first_of("/?");
-        rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash);
-    } else if (!rest.starts_with('/')) {
-        return bad(400, "the target does not begin with '/'");
-    }
-    rest = rest.substr(0, rest.find('#'));
-    const auto question = rest.find('?');
-    if (question != std::string_view::npos) request.query = rest.substr(question + 1);
-    auto path = normal_path(rest.substr(0, question));
-    if (!path) return path.error();
-    request.path = std::move(*path);
-    return {};
-}
-
-bool wants_to_stay(const ServerRequest& request, bool http10) {
-    bool close = false, keep = false;
-    for (const auto& [name, value] : request.headers) {
-        if (name != "connection") continue;
-        for (const auto token : http::token_list(BeastText(value.data(), value.size()))) {
-            const auto word = lower(plain(token));
-            close |= word == "close";
-            keep |= word == "keep-alive";
-        }
-    }
-    return !close && (!http10 || keep);
-}
-
-Result<ParsedHead> parse_whole(const std::string& head) {
-    Collector collector;
-    collector.eager(false);
-    collector.header_limit(static_cast<std::uint32_t>(HeadParser::max_head + 1));
-    collector.body_limit(boost::none);
-    error_code ec;
-    const auto used = collector.put(boost::asio::const_buffer(head.data(), head.size()), ec);
-    if (ec == http::error::bad_version) return bad(505, "not HTTP/1.0 or 1.1");
-    if (ec == http::error::bad_transfer_encoding)
-        return bad(400, "Transfer-Encoding is wrong or beside Content-Length");
-    if (ec) return bad(400, "malformed head: " + ec.message());
-    if (used != head.size() || !collector.is_header_done()) return bad(400, "malformed head");
-
-    ParsedHead out;
-    out.request = std::move(collector.request);
-    if (collector.version != 10 && collector.version != 11) return bad(505, "not HTTP/1.0 or 1.1");
-    out.http10 = collector.version == 10;
-    if (auto r = decide_body(out.request, out.http10); !r) return r.error();
-    if (auto r = split_target(out.request); !r) return r.error();
-    out.keep_alive = wants_to_stay(out.request, out.http10);
-    const auto* expect = out.request.find("expect");
-    const bool has_body = out.request.chunked || out.request.content_length.value_or(0) > 0;
-    if (expect && lower(*expect) != "100-continue") return bad(417, "only 100-continue can be expected");
-    out.expect_continue = expect && has_body && !out.http10;
-    return out;
-}
-
 Result<std::string> percent_decoded(std::string_view raw) {
     std::string out;
     out.reserve(raw.size());
@@ -176,11 +113,112 @@ Result<std::string> percent_decoded(std::string_view raw) {
     return out;
 }
 
+/// As Go writes a path: letters, digits and these.
+std::string percent_encoded(std::string_view path) {
+    constexpr std::string_view plain_ones = "-_.~$&+,/:;=@", digits = "0123456789ABCDEF";
+    std::string out;
+    for (const char c : path) {
+        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (letter || plain_ones.find(c) != std::string_view::npos) {
+            out += c;
+            continue;
+        }
+        const auto byte = static_cast<unsigned char>(c);
+        out += '%';
+        out += digits[byte >> 4];
+        out += digits[byte & 15];
+    }
+    return out;
+}
+
+/// origin-form, absolute-form and the asterisk of OPTIONS; the authority form belongs to proxies.
+Result<> split_target(ParsedHead& head, bool tell_unclean) {
+    auto& request = head.request;
+    std::string_view rest = request.target;
+    if (request.method == "CONNECT") return bad(501, "this is not a proxy");
+    if (rest == "*") {
+        request.path = "*";
+        return request.method == "OPTIONS" ? Result<>{} : bad(400, "the target '*' is for OPTIONS");
+    }
+    if (const auto scheme = rest.find("://"); !rest.starts_with('/') && scheme != std::string_view::npos) {
+        rest.remove_prefix(scheme + 3);
+        const auto slash = rest.find_first_of("/?");
+        rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash);
+    } else if (!rest.starts_with('/')) {
+        return bad(400, "the target does not begin with '/'");
+    }
+    rest = rest.substr(0, rest.find('#'));
+    const auto question = rest.find('?');
+    if (question != std::string_view::npos) request.query = rest.substr(question + 1);
+    auto path = tell_unclean ? percent_decoded(rest.substr(0, question)) : normal_path(rest.substr(0, question));
+    if (!path) return path.error();
+    request.path = tell_unclean ? clean_path(*path) : std::move(*path);
+    if (tell_unclean && request.path != *path && !path->empty()) {
+        head.clean_target = percent_encoded(request.path);
+        if (question != std::string_view::npos) head.clean_target += rest.substr(question);
+    }
+    return {};
+}
+
+bool wants_to_stay(const ServerRequest& request, bool http10) {
+    bool close = false, keep = false;
+    for (const auto& [name, value] : request.headers) {
+        if (name != "connection") continue;
+        for (const auto token : http::token_list(BeastText(value.data(), value.size()))) {
+            const auto word = lower(plain(token));
+            close |= word == "close";
+            keep |= word == "keep-alive";
+        }
+    }
+    return !close && (!http10 || keep);
+}
+
+Result<ParsedHead> parse_whole(const std::string& head, bool tell_unclean) {
+    Collector collector;
+    collector.eager(false);
+    collector.header_limit(static_cast<std::uint32_t>(HeadParser::max_head + 1));
+    collector.body_limit(boost::none);
+    error_code ec;
+    const auto used = collector.put(boost::asio::const_buffer(head.data(), head.size()), ec);
+    if (ec == http::error::bad_version) return bad(505, "not HTTP/1.0 or 1.1");
+    if (ec == http::error::bad_transfer_encoding)
+        return bad(400, "Transfer-Encoding is wrong or beside Content-Length");
+    if (ec) return bad(400, "malformed head: " + ec.message());
+    if (used != head.size() || !collector.is_header_done()) return bad(400, "malformed head");
+
+    ParsedHead out;
+    out.request = std::move(collector.request);
+    if (collector.version != 10 && collector.version != 11) return bad(505, "not HTTP/1.0 or 1.1");
+    out.http10 = collector.version == 10;
+    if (auto r = decide_body(out.request, out.http10); !r) return r.error();
+    if (auto r = split_target(out, tell_unclean); !r) return r.error();
+    out.keep_alive = wants_to_stay(out.request, out.http10);
+    const auto* expect = out.request.find("expect");
+    const bool has_body = out.request.chunked || out.request.content_length.value_or(0) > 0;
+    if (expect && lower(*expect) != "100-continue") return bad(417, "only 100-continue can be expected");
+    out.expect_continue = expect && has_body && !out.http10;
+    return out;
+}
+
 }  // namespace
 
 const std::string* ServerRequest::find(std::string_view name) const {
     const auto it = std::find_if(headers.begin(), headers.end(), [&](const auto& h) { return h.first == name; });
     return it == headers.end() ? nullptr : &it->second;
+}
+
+std::string clean_path(std::string_view path) {
+    std::vector<std::string_view> kept;
+    for (auto rest = path; !rest.empty();) {
+        const auto segment = rest.substr(0, rest.find('/'));
+        rest.remove_prefix(std::min(segment.size() + 1, rest.size()));
+        if (segment == ".." && !kept.empty()) kept.pop_back();
+        if (!segment.empty() && segment != "." && segment != "..") kept.push_back(segment);
+    }
+    std::string out;
+    for (const auto segment : kept) out.append("/").append(segment);
+    if (out.empty() || path.ends_with('/')) out += '/';
+    return out;
 }
 
 Result<std::string> normal_path(std::string_view raw) {
@@ -243,12 +281,12 @@ Result<std::optional<ParsedHead>> HeadParser::feed(std::span<const std::byte> in
         if (whole_) break;
     }
     if (!whole_) return std::optional<ParsedHead>{};
-    auto parsed = parse_whole(head_);
+    auto parsed = parse_whole(head_, tell_unclean_);
     if (!parsed) {
         failed_ = parsed.error();
         return parsed.error();
     }
-    *this = HeadParser{};
+    *this = HeadParser(tell_unclean_);
     return std::optional<ParsedHead>(std::move(*parsed));
 }
 
@@ -332,6 +370,52 @@ Result<ChunkDecoder::Step> ChunkDecoder::feed(std::span<const std::byte> in) {
     }
     step.done = state_ == State::done;
     return step;
+}
+
+/// The framing between two chunks, or before the first, when all of it is here; else 0, and take() goes byte by byte.
+std::size_t ChunkDecoder::take_quickly(std::span<const std::byte> in) {
+    const auto at = [&](std::size_t i) { return i < in.size() ? static_cast<char>(in[i]) : '\0'; };
+    std::size_t used = 0;
+    if (state_ == State::data_cr) {
+        if (at(0) != '\r' || at(1) != '\n') return 0;
+        used = 2;
+    } else if (state_ != State::size || digits_ != 0) {
+        return 0;
+    }
+    std::uint64_t size = 0;
+    const auto first = used;
+    for (int value = 0; used - first < 8 && (value = hex_value(at(used))) >= 0; ++used)
+        size = size * 16 + static_cast<unsigned>(value);
+    if (size == 0 || at(used) != '\r' || at(used + 1) != '\n') return 0;
+    left_ = size;
+    state_ = State::data;
+    return used + 2;
+}
+
+ChunkDecoder::Stripped ChunkDecoder::strip(std::span<std::byte> buffer, std::size_t before,
+                                           std::vector<std::uint32_t>& borders) {
+    Stripped out;
+    out.failed = state_ == State::failed;
+    while (!out.failed && out.consumed < buffer.size() && state_ != State::done) {
+        const auto rest = buffer.subspan(out.consumed);
+        if (state_ == State::data) {
+            const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(left_, rest.size()));
+            if (out.data != out.consumed) std::memmove(buffer.data() + out.data, rest.data(), count);
+            out.data += count;
+            out.consumed += count;
+            left_ -= count;
+            if (left_ > 0) continue;
+            state_ = State::data_cr;
+            borders.push_back(static_cast<std::uint32_t>(before + out.data));
+        } else if (const auto used = take_quickly(rest)) {
+            out.consumed += used;
+        } else {
+            out.failed = !take(static_cast<unsigned char>(rest.front()));
+            ++out.consumed;
+        }
+    }
+    out.done = state_ == State::done;
+    return out;
 }
 
 }  // namespace weir

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "io/http_server.h"
@@ -17,6 +18,7 @@ struct ParsedHead {
     bool http10 = false;
     bool keep_alive = false;       ///< the client wishes, and its version allows, another request on this connection
     bool expect_continue = false;  ///< it waits for "100 Continue" before it sends the body
+    std::string clean_target;      ///< where the path was not clean and that was to be told: the clean one, query kept
 };
 
 /// Turns the first bytes of a request into its head.
@@ -36,6 +38,9 @@ class HeadParser {
 public:
     static constexpr std::size_t max_head = 16u << 10, max_target = 8u << 10, max_fields = 100;
 
+    /// `tell_unclean`: a path with "//", "." or ".." is not resolved silently but told, and none climbs above the root.
+    explicit HeadParser(bool tell_unclean = false) : tell_unclean_(tell_unclean) {}
+
     Result<std::optional<ParsedHead>> feed(std::span<const std::byte> in, std::size_t& consumed);
     /// Nothing of a request was seen yet (empty lines before it do not count).
     [[nodiscard]] bool untouched() const noexcept { return head_.empty(); }
@@ -48,7 +53,7 @@ private:
     std::size_t line_ = 0;    ///< bytes in the current line, its CR included
     std::size_t fields_ = 0;  ///< lines so far, the request line included
     int empty_lines_ = 0;     ///< before the request line
-    bool whole_ = false;
+    bool whole_ = false, tell_unclean_;
     std::optional<Error> failed_;
 };
 
@@ -68,16 +73,28 @@ public:
     };
     Result<Step> feed(std::span<const std::byte> in);
 
+    struct Stripped {
+        std::size_t data = 0, consumed = 0;
+        bool done = false, failed = false;  ///< failed: after `data`; the next feed() says why
+    };
+    /// The same in place, for many chunks at once: the data moves together at the front of `buffer`. `borders` gets, for each
+    /// chunk that ends here, how much data is before its end, `before` added.
+    Stripped strip(std::span<std::byte> buffer, std::size_t before, std::vector<std::uint32_t>& borders);
+
 private:
     enum class State { size, extension, size_lf, data, data_cr, data_lf, trailer, trailer_lf, done, failed };
     [[nodiscard]] Error fail(std::string_view what);
     Result<> take(unsigned char c);
+    std::size_t take_quickly(std::span<const std::byte> in);
 
     State state_ = State::size;
     std::uint64_t left_ = 0;
     std::size_t digits_ = 0, line_ = 0, trailers_ = 0;
     std::string_view why_;
 };
+
+/// As Go's path.Clean with the trailing slash kept: what vw redirects to (VW-18). `path` is decoded.
+[[nodiscard]] std::string clean_path(std::string_view path);
 
 /// The path of a target: escapes decoded, "." and ".." resolved, always beginning with '/'. bad_input (400): a bad
 /// escape, a NUL, or a climb above the root.

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "io/http_server_connection.h"
+#include "io/tls_context.h"
 
 namespace weir {
 namespace {
@@ -48,6 +49,7 @@ struct Arrival {
     std::string peer;
     Seat seat;
     bool refused;
+    net::TlsContext tls;
 };
 
 class Server final : public HttpServer {
@@ -58,6 +60,9 @@ public:
           acceptor_(shards.at(0).executor()),
           accepting_(shards.at(0).executor()) {
         core_->settings = std::move(settings);
+        const auto& set = core_->settings;
+        if (!set.tls_certificate.empty() || !set.tls_key.empty())
+            certificate_.emplace(set.tls_certificate, set.tls_key);
         for (std::size_t i = 0; i < shards.size(); ++i) rooms_.push_back(std::make_shared<Room>(shards.at(i), core_));
     }
 
@@ -68,6 +73,9 @@ public:
     Result<> start() override {
         auto address = parse_address(core_->settings.address);
         if (!address) return address.error();
+        if (certificate_) {
+            if (auto r = certificate_->load(); !r) return r;
+        }
         const tcp::endpoint at(*address, core_->settings.port);
         boost::system::error_code ec;
         acceptor_.open(at.protocol(), ec);
@@ -134,14 +142,18 @@ private:
 
     void hand_over(Room& room, tcp::socket socket, std::string peer) {
         const bool full = core_->connections >= core_->settings.max_connections;
-        if (full && core_->refusals >= most_refusals) return;
+        // A handshake would cost more than the goodbye is worth.
+        if (full && (certificate_ || core_->refusals >= most_refusals)) return;
+        auto tls = certificate_ ? certificate_->current(shards_.at(0).clock().now()) : net::TlsContext{};
         Seat seat(core_, full ? &Core::refusals : &Core::connections);
-        auto arrival = std::make_shared<Arrival>(Arrival{std::move(socket), std::move(peer), std::move(seat), full});
+        auto arrival = std::make_shared<Arrival>(
+            Arrival{std::move(socket), std::move(peer), std::move(seat), full, std::move(tls)});
         room.shard().post([room = room.shared_from_this(), arrival] {
             if (arrival->refused)
                 room->refuse(std::move(arrival->socket), std::move(arrival->peer), std::move(arrival->seat));
             else
-                room->admit(std::move(arrival->socket), std::move(arrival->peer), std::move(arrival->seat));
+                room->admit(std::move(arrival->socket), std::move(arrival->peer), std::move(arrival->seat),
+                            std::move(arrival->tls));
         });
     }
 
@@ -150,6 +162,7 @@ private:
     std::vector<std::shared_ptr<Room>> rooms_;
     tcp::acceptor acceptor_;
     std::uint16_t port_ = 0;
+    std::optional<net::ServerCertificate> certificate_;
     TaskGroup accepting_;
 };
 

@@ -75,15 +75,9 @@ public:
     /// The next piece of the request body (any size in all; Expect: 100-continue is answered now). Empty: the end.
     virtual Task<Result<Bytes>> read_body() = 0;
     /// The next piece with what its framing tells, for an ingest that keeps the sender's borders.
-    virtual Task<Result<BodyPiece>> read_piece() {
-        auto bytes = co_await read_body();
-        if (!bytes) co_return bytes.error();
-        BodyPiece piece;
-        piece.bytes = std::move(*bytes);
-        co_return piece;
-    }
+    virtual Task<Result<BodyPiece>> read_piece() = 0;
     /// For this body instead of Settings::body_timeout; 0: no limit (a peer that vanished is noticed by TCP keep-alive).
-    virtual void set_body_timeout(Millis between_pieces) { (void)between_pieces; }
+    virtual void set_body_timeout(Millis between_pieces) = 0;
     /// All of it, at most `limit` bytes: bad_input with status 413 beyond.
     virtual Task<Result<std::string>> read_body_text(std::size_t limit) = 0;
     virtual Task<Result<>> respond(int status, std::string_view content_type, Bytes body,

@@ -1,16 +1,10 @@
 #include "io/http_server_connection.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <algorithm>
 #include <array>
 #include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <cerrno>
 
 namespace weir {
 namespace {
@@ -25,11 +19,9 @@ namespace http_server {
 namespace {
 
 constexpr std::size_t unasked_limit = 64u << 10;
+constexpr std::size_t drop_at_once = 256u << 10;  ///< of what a peer sends on after our last answer
+constexpr Millis slow_drop{20};                   ///< beyond, a little each time
 constexpr int steps_without_wait = 32;
-
-Error lost(int err) {
-    return Error{Errc::lost_peer, from_errno(err, "").what, "connection"};
-}
 
 Task<bool> was_cancelled() {
     const auto state = co_await asio::this_coro::cancellation_state;
@@ -53,10 +45,10 @@ void Room::start_sweeping() {
     group_.spawn(sweep(shared_from_this()), "http sweeper");
 }
 
-void Room::admit(asio::ip::tcp::socket socket, std::string peer, Seat seat) {
+void Room::admit(asio::ip::tcp::socket socket, std::string peer, Seat seat, net::TlsContext tls) {
     if (stopping()) return;
     auto client = std::make_shared<Client>(shared_from_this(), std::move(socket), std::move(peer), std::move(seat));
-    group_.spawn(serve(std::move(client)), "http connection");
+    group_.spawn(serve(std::move(client), std::move(tls)), "http connection");
     start_sweeping();
 }
 
@@ -88,11 +80,7 @@ Task<void> Room::stop() {
 }
 
 Client::Client(std::shared_ptr<Room> room, asio::ip::tcp::socket socket, std::string peer, Seat seat)
-    : room_(std::move(room)), socket_(std::move(socket)), peer_(std::move(peer)), seat_(std::move(seat)) {
-    boost::system::error_code ignored;
-    socket_.native_non_blocking(true, ignored);
-    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+    : room_(std::move(room)), transport_(std::move(socket)), peer_(std::move(peer)), seat_(std::move(seat)) {
     place_ = room_->clients_.insert(room_->clients_.end(), this);
     living.fetch_add(1, std::memory_order_relaxed);
 }
@@ -109,20 +97,17 @@ SteadyTime Client::in(Millis patience) const {
 void Client::end(Error why) {
     if (ended_) return;
     ended_ = std::move(why);
-    boost::system::error_code ignored;
-    socket_.cancel(ignored);
+    transport_.cancel();
 }
 
 void Client::shutdown() {
-    boost::system::error_code ignored;
-    socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+    transport_.shutdown();
 }
 
 void Client::sweep(SteadyTime now) {
     if (now >= read_due_ && !ended_) {
         read_expired_ = true;
-        boost::system::error_code ignored;
-        socket_.cancel(ignored);
+        transport_.cancel();
     }
     if (now >= write_due_) end(Error{Errc::timed_out, "the client took nothing for too long", "connection"});
 }
@@ -132,11 +117,11 @@ Task<Result<>> Client::wait(asio::ip::tcp::socket::wait_type what, SteadyTime& d
     if (co_await was_cancelled()) co_return Error{Errc::cancelled, "stopped", "connection"};
     due = by;
     boost::system::error_code ec;
-    co_await socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, ec));
+    co_await transport_.socket().async_wait(what, asio::redirect_error(asio::use_awaitable, ec));
     due = SteadyTime::max();
     busy_steps_ = 0;
     if (ended_) co_return *ended_;
-    if (what == asio::ip::tcp::socket::wait_read && std::exchange(read_expired_, false))
+    if (&due == &read_due_ && std::exchange(read_expired_, false))
         co_return Error{Errc::timed_out, "the client sent nothing for too long", "connection"};
     if (ec == asio::error::operation_aborted) co_return Error{Errc::cancelled, "stopped", "connection"};
     if (ec) co_return Error{Errc::lost_peer, ec.message(), "connection"};
@@ -149,22 +134,41 @@ Task<void> Client::breathe() {
     co_await asio::post(room_->shard_.executor(), asio::use_awaitable);
 }
 
+Task<Result<>> Client::go_on() {
+    co_await breathe();
+    if (ended_) co_return *ended_;
+    co_return Result<>{};
+}
+
 Task<Result<>> Client::wait_readable(SteadyTime by) {
-    return wait(asio::ip::tcp::socket::wait_read, read_due_, by);
+    if (transport_.readable()) return go_on();
+    return wait(transport_.reading_needs(), read_due_, by);
 }
 
 Task<Result<>> Client::wait_writable() {
-    return wait(asio::ip::tcp::socket::wait_write, write_due_, in(settings().write_timeout));
+    return wait(transport_.writing_needs(), write_due_, in(settings().write_timeout));
+}
+
+Task<Result<>> Client::start_tls(net::TlsContext context) {
+    auto made = net::TlsStream::create(context, transport_.descriptor());
+    if (!made) co_return made.error();
+    transport_.secure_with(std::move(*made));
+    const auto by = in(settings().head_timeout);
+    for (;;) {
+        auto step = transport_.tls()->handshake();
+        if (!step) {
+            // Whoever speaks HTTP to this port is told so in its own tongue.
+            if (transport_.tls()->was_plain_http()) transport_.secure_with(nullptr);
+            co_return step.error();
+        }
+        if (*step == net::Ready::nothing) co_return Result<>{};
+        if (auto r = co_await wait(net::Transport::type_of(*step), read_due_, by); !r) co_return r;
+    }
 }
 
 Result<std::optional<std::size_t>> Client::try_read(std::span<std::byte> into) {
     if (ended_) return *ended_;
-    for (;;) {
-        const auto n = ::recv(socket_.native_handle(), into.data(), into.size(), 0);
-        if (n >= 0) return std::optional(static_cast<std::size_t>(n));
-        if (errno == EAGAIN || errno == EWOULDBLOCK) return std::optional<std::size_t>{};
-        if (errno != EINTR) return lost(errno);
-    }
+    return transport_.try_read(into);
 }
 
 /// Not in a coroutine: its buffer would stay in the frame for as long as the connection lives.
@@ -180,32 +184,6 @@ Task<Result<std::size_t>> Client::read(std::span<std::byte> into, SteadyTime by)
         if (!got) co_return got.error();
         if (*got) co_return **got;
         if (auto r = co_await wait_readable(by); !r) co_return r.error();
-    }
-}
-
-Result<std::size_t> Client::try_write(std::span<const Bytes> parts, std::size_t skip) {
-    if (ended_) return *ended_;
-    std::array<iovec, 64> pieces;
-    std::size_t count = 0;
-    for (const auto& part : parts) {
-        if (count == pieces.size()) break;
-        if (skip >= part.size()) {
-            skip -= part.size();
-            continue;
-        }
-        // sendmsg only reads, whatever the type of iovec says
-        pieces[count++] = {const_cast<std::byte*>(part.data()) + skip, part.size() - skip};
-        skip = 0;
-    }
-    if (count == 0) return std::size_t{0};
-    msghdr message{};
-    message.msg_iov = pieces.data();
-    message.msg_iovlen = count;
-    for (;;) {
-        const auto n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n >= 0) return static_cast<std::size_t>(n);
-        if (errno == EAGAIN || errno == EWOULDBLOCK) return std::size_t{0};
-        if (errno != EINTR) return lost(errno);
     }
 }
 
@@ -238,10 +216,16 @@ Task<Result<>> Client::wait_closed() {
 }
 
 Task<void> Client::linger() {
-    boost::system::error_code ignored;
-    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    transport_.shutdown_send();
+    auto& clock = room_->shard_.clock();
     const auto by = in(std::min(settings().write_timeout, Millis(2000)));
-    for (std::size_t dropped = 0; dropped < (256u << 10);) {
+    for (std::size_t dropped = 0;;) {
+        // A peer that pours on without end gets slower instead of a reset that would destroy the answer.
+        if (dropped >= drop_at_once) {
+            dropped -= unasked_limit;
+            const bool slept = co_await clock.sleep_for(slow_drop);
+            if (!slept || clock.now() >= by) co_return;
+        }
         if (auto r = co_await wait_readable(by); !r) co_return;
         auto got = drop_some();
         if (!got || (*got && **got == 0)) co_return;

@@ -11,6 +11,7 @@
 
 #include "io/http_head.h"
 #include "io/http_server.h"
+#include "io/transport.h"
 #include "runtime/deadline.h"
 #include "runtime/task_group.h"
 
@@ -54,7 +55,8 @@ class Room : public std::enable_shared_from_this<Room> {
 public:
     Room(Shard& shard, std::shared_ptr<Core> core);
 
-    void admit(asio::ip::tcp::socket socket, std::string peer, Seat seat);
+    /// `tls`: what the connection is to speak, none: plain HTTP.
+    void admit(asio::ip::tcp::socket socket, std::string peer, Seat seat, net::TlsContext tls);
     void refuse(asio::ip::tcp::socket socket, std::string peer, Seat seat);
     Task<void> stop();
 
@@ -89,13 +91,21 @@ public:
     [[nodiscard]] Bytes take_pending() noexcept { return std::exchange(pending_, {}); }
     void give_back(Bytes rest) noexcept { pending_ = rest.empty() ? Bytes{} : std::move(rest); }
 
+    /// Within the time for a head; afterwards everything goes through TLS.
+    Task<Result<>> start_tls(net::TlsContext context);
+
     Task<Result<>> wait_readable(SteadyTime by);
     /// Nothing: would block. 0: the peer has closed its side.
     Result<std::optional<std::size_t>> try_read(std::span<std::byte> into);
+    /// Roughly how many bytes try_read would bring.
+    [[nodiscard]] std::size_t waiting() const noexcept { return transport_.waiting(); }
     /// Reads what is there, at most the room of `into`, waiting for the first byte. 0: the end.
     Task<Result<std::size_t>> read(std::span<std::byte> into, SteadyTime by);
 
-    Result<std::size_t> try_write(std::span<const Bytes> parts, std::size_t skip = 0);
+    Result<std::size_t> try_write(std::span<const Bytes> parts, std::size_t skip = 0) {
+        if (ended_) return *ended_;
+        return transport_.try_write(parts, skip);
+    }
     Task<Result<>> wait_writable();
     Task<Result<>> write(std::span<const Bytes> parts);
 
@@ -111,16 +121,19 @@ public:
     [[nodiscard]] Room& room() const noexcept { return *room_; }
     [[nodiscard]] const HttpServer::Settings& settings() const noexcept { return room_->core().settings; }
     [[nodiscard]] const std::string& peer() const noexcept { return peer_; }
-    [[nodiscard]] int descriptor() noexcept { return socket_.native_handle(); }
+    [[nodiscard]] int descriptor() const noexcept { return transport_.descriptor(); }
+    [[nodiscard]] bool secure() const noexcept { return transport_.tls() != nullptr; }
     void sweep(SteadyTime now);
+    /// Gives others on this shard their turn after a few steps without a wait.
+    Task<void> breathe();
 
 private:
     Task<Result<>> wait(asio::ip::tcp::socket::wait_type what, SteadyTime& due, SteadyTime by);
     Result<std::optional<std::size_t>> drop_some();
-    Task<void> breathe();
+    Task<Result<>> go_on();
 
     std::shared_ptr<Room> room_;
-    asio::ip::tcp::socket socket_;
+    net::Transport transport_;
     std::string peer_;
     Seat seat_;
     Bytes pending_;
@@ -132,6 +145,6 @@ private:
 };
 
 /// Serves requests on this connection until it closes.
-Task<void> serve(std::shared_ptr<Client> client);
+Task<void> serve(std::shared_ptr<Client> client, net::TlsContext tls);
 
 }  // namespace weir::http_server

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <ctime>
 
 #include "base/log.h"
@@ -14,7 +15,9 @@ namespace {
 
 /// What a handler left unread is read and dropped up to this much, to keep the connection; more closes it.
 constexpr std::uint64_t drain_limit = 64u << 10;
-constexpr std::size_t head_read = 8u << 10, body_read = 64u << 10, least_room = 4u << 10;
+constexpr std::size_t head_read = 8u << 10, body_read = 64u << 10, least_room = 4u << 10, least_read = 1u << 10;
+/// Fewer bytes than this may be the framing alone that ends a chunk and begins the next.
+constexpr std::size_t most_framing = 32;
 
 std::string_view reason_of(int status) {
     switch (status) {
@@ -144,9 +147,13 @@ private:
 }  // namespace
 
 ClientExchange::ClientExchange(std::shared_ptr<Client> client, ParsedHead head)
-    : client_(std::move(client)), head_(std::move(head)), continue_owed_(head_.expect_continue) {
+    : client_(std::move(client)),
+      head_(std::move(head)),
+      body_timeout_(client_->settings().body_timeout),
+      continue_owed_(head_.expect_continue) {
     auto& request = head_.request;
     request.peer = client_->peer();
+    request.secure = client_->secure();
     left_ = request.content_length.value_or(0);
     if (request.chunked)
         body_ = Body::chunked;
@@ -170,15 +177,9 @@ Task<Result<>> ClientExchange::more(SteadyTime by) {
     raw_ = client_->take_pending();
     if (!raw_.empty()) co_return Result<>{};
     if (continue_owed_) {
-        continue_owed_ = false;
-        const auto text = Bytes::copy_of(std::string_view("HTTP/1.1 100 Continue\r\n\r\n"));
-        if (auto r = co_await client_->write(std::span(&text, 1)); !r) co_return r;
+        if (auto r = co_await say_continue(); !r) co_return r;
     }
-    if (buffer_.room() < least_room) {
-        // A counted body needs no more than its own size.
-        const auto wanted = body_ == Body::counted ? std::min<std::uint64_t>(left_, body_read) : body_read;
-        buffer_ = Buffer(static_cast<std::size_t>(std::max<std::uint64_t>(wanted, least_room)));
-    }
+    make_room(least_room);
     const auto from = buffer_.size();
     auto got = co_await client_->read(buffer_.spare(), by);
     if (!got) co_return got.error();
@@ -224,7 +225,108 @@ Task<Result<Bytes>> ClientExchange::read_body_until(SteadyTime by) {
 }
 
 Task<Result<Bytes>> ClientExchange::read_body() {
-    return read_body_until(client_->in(client_->settings().body_timeout));
+    return read_body_until(body_due());
+}
+
+SteadyTime ClientExchange::body_due() const {
+    return body_timeout_ > Millis(0) ? client_->in(body_timeout_) : SteadyTime::max();
+}
+
+Task<Result<>> ClientExchange::say_continue() {
+    continue_owed_ = false;
+    const auto text = Bytes::copy_of(std::string_view("HTTP/1.1 100 Continue\r\n\r\n"));
+    co_return co_await client_->write(std::span(&text, 1));
+}
+
+void ClientExchange::make_room(std::size_t least) {
+    if (buffer_.room() >= least) return;
+    // A counted body needs no more than its own size.
+    const auto wanted = body_ == Body::counted ? std::min<std::uint64_t>(left_, body_read) : body_read;
+    buffer_ = Buffer(static_cast<std::size_t>(std::max<std::uint64_t>(wanted, least)));
+}
+
+/// What came with the head, then what the socket has. Nothing: it has nothing. 0: the end of the connection.
+Result<std::optional<std::size_t>> ClientExchange::take_some(std::span<std::byte> into) {
+    if (raw_.empty()) raw_ = client_->take_pending();
+    if (raw_.empty()) return client_->try_read(into);
+    const auto count = std::min(raw_.size(), into.size());
+    std::memcpy(into.data(), raw_.data(), count);
+    raw_ = count < raw_.size() ? raw_.slice(count) : Bytes{};
+    return std::optional(count);
+}
+
+/// All that is here by now, up to the room of the buffer, its framing taken off where it lies.
+Result<> ClientExchange::gather_piece(BodyPiece& piece) {
+    make_room(least_room);
+    const auto room = buffer_.spare();
+    std::size_t filled = 0;
+    bool drained = false;
+    while (!drained && body_ != Body::done && room.size() - filled >= std::min(room.size(), least_read)) {
+        const auto into = room.subspan(filled);
+        auto got = take_some(into);
+        if ((!got || (*got && **got == 0)) && filled > 0) break;  // comes again
+        if (!got) return got.error();
+        drained = !*got;
+        if (drained) break;
+        if (**got == 0) return Error{Errc::lost_peer, "the client closed in the middle of its body", "request body"};
+        continue_owed_ = false;  // it did not wait for it
+        const auto fresh = into.first(**got);
+        ChunkDecoder::Stripped step;
+        if (body_ == Body::chunked) {
+            step = decoder_.strip(fresh, filled, piece.borders);
+        } else {
+            step.data = step.consumed = static_cast<std::size_t>(std::min<std::uint64_t>(left_, fresh.size()));
+            left_ -= step.data;
+            step.done = left_ == 0;
+        }
+        filled += step.data;
+        if (step.failed) {
+            (void)broken(decoder_.feed({}).error());
+            break;
+        }
+        if (!step.done) continue;
+        body_ = Body::done;
+        hand_back(fresh.subspan(step.consumed));
+    }
+    piece.bytes = filled > 0 ? buffer_.slice(buffer_.size(), filled) : Bytes{};
+    buffer_.commit(filled);
+    if (body_ == Body::done || body_ == Body::broken) {
+        buffer_ = Buffer(0);
+        return {};
+    }
+    piece.more = !drained && (!raw_.empty() || client_->waiting() > (body_ == Body::chunked ? most_framing : 0));
+    return {};
+}
+
+/// Behind the body the next request may have come already.
+void ClientExchange::hand_back(std::span<const std::byte> rest) {
+    auto together = Bytes::copy_of(rest);
+    if (!raw_.empty()) {
+        Buffer both(rest.size() + raw_.size());
+        both.append(rest);
+        both.append(raw_.view());
+        together = both.all();
+        raw_ = {};
+    }
+    client_->give_back(std::move(together));
+}
+
+Task<Result<BodyPiece>> ClientExchange::read_piece() {
+    BodyPiece piece;
+    const auto by = body_due();
+    co_await client_->breathe();
+    for (;;) {
+        if (body_ == Body::broken) co_return *body_error_;
+        if (body_ != Body::counted && body_ != Body::chunked) co_return piece;
+        auto gathered = gather_piece(piece);
+        if (!gathered) co_return broken(gathered.error());
+        if (!piece.bytes.empty()) co_return piece;
+        if (body_ != Body::counted && body_ != Body::chunked) continue;
+        if (continue_owed_) {
+            if (auto r = co_await say_continue(); !r) co_return broken(r.error());
+        }
+        if (auto r = co_await client_->wait_readable(by); !r) co_return broken(r.error());
+    }
 }
 
 Task<Result<std::string>> ClientExchange::read_body_text(std::size_t limit) {
@@ -235,7 +337,7 @@ Task<Result<std::string>> ClientExchange::read_body_text(std::size_t limit) {
         body_error_ = too_large();
         co_return *body_error_;
     }
-    const auto by = client_->in(client_->settings().body_timeout);
+    const auto by = body_due();
     std::string out;
     for (;;) {
         auto piece = co_await read_body_until(by);
@@ -383,6 +485,7 @@ const Route* find_route(const Core& core, const std::string& path) {
 }
 
 bool allows(std::string_view methods, std::string_view method) {
+    if (methods == "*") return true;
     while (!methods.empty()) {
         const auto end = methods.find(' ');
         if (methods.substr(0, end) == method) return true;
@@ -400,8 +503,14 @@ std::string comma_separated(std::string methods) {
 Task<void> run_handler(ClientExchange& exchange, const Core& core) {
     const auto& request = exchange.request();
     const auto* route = find_route(core, request.path);
-    if (!route) {
+    if (!exchange.clean_target().empty()) {
+        Headers location;
+        location.emplace_back("Location", exchange.clean_target());
+        (void)co_await exchange.respond(301, "", {}, std::move(location));
+    } else if (!route) {
         (void)co_await exchange.respond_line(404, "not found");
+    } else if (!allows(route->methods, request.method) && !core.settings.allow_header) {
+        (void)co_await exchange.respond(405, "", {}, {});
     } else if (!allows(route->methods, request.method)) {
         Headers allow;
         allow.emplace_back("Allow", comma_separated(route->methods));
@@ -456,7 +565,7 @@ Result<HeadStep> feed_head(Client& client, HeadParser& parser) {
 /// The next request head; nothing when the client is done with this connection.
 Task<Result<std::optional<ParsedHead>>> read_head(Client& client, bool first) {
     const auto& settings = client.settings();
-    HeadParser parser;
+    HeadParser parser(settings.clean_paths);
     auto by = client.in(first ? settings.head_timeout : settings.idle_timeout);
     for (bool begun = false;;) {
         if (!client.has_pending()) {
@@ -484,7 +593,15 @@ Task<void> refuse_head(std::shared_ptr<Client> client, Error why) {
 
 }  // namespace
 
-Task<void> serve(std::shared_ptr<Client> client) {
+Task<void> serve(std::shared_ptr<Client> client, net::TlsContext tls) {
+    if (tls) {
+        auto open = co_await client->start_tls(std::move(tls));
+        if (!open && !client->secure() && open.error().code == Errc::unreachable) {
+            Error why{Errc::bad_input, "this port speaks TLS: the URL begins with https://", "", {}, 400};
+            co_await refuse_head(std::move(client), std::move(why));
+        }
+        if (!open) co_return;
+    }
     for (bool first = true;; first = false) {
         auto head = co_await read_head(*client, first);
         if (!head) {

@@ -16,6 +16,8 @@ public:
 
     [[nodiscard]] const ServerRequest& request() const noexcept override { return head_.request; }
     Task<Result<Bytes>> read_body() override;
+    Task<Result<BodyPiece>> read_piece() override;
+    void set_body_timeout(Millis between_pieces) override { body_timeout_ = between_pieces; }
     Task<Result<std::string>> read_body_text(std::size_t limit) override;
     Task<Result<>> respond(int status, std::string_view content_type, Bytes body, Headers headers) override;
     Task<Result<>> begin_stream(int status, std::string_view content_type, Headers headers) override;
@@ -24,6 +26,8 @@ public:
     Task<Result<>> event(std::string_view name, std::string_view data) override;
     std::unique_ptr<Connection> take() override;
 
+    /// Where a path that is not clean is sent to; empty: it is clean.
+    [[nodiscard]] const std::string& clean_target() const noexcept { return head_.clean_target; }
     /// After the handler: answers what it left unanswered, reads what little it left unread. True: another request may
     /// come.
     Task<bool> conclude(bool failed);
@@ -36,6 +40,12 @@ private:
     [[nodiscard]] bool body_settled() const noexcept;
     [[nodiscard]] std::string head_text(int status, std::string_view content_type, const Headers& headers);
     Task<Result<>> more(SteadyTime by);
+    Task<Result<>> say_continue();
+    void make_room(std::size_t least);
+    [[nodiscard]] SteadyTime body_due() const;
+    Result<std::optional<std::size_t>> take_some(std::span<std::byte> into);
+    Result<> gather_piece(BodyPiece& piece);
+    void hand_back(std::span<const std::byte> rest);
     Result<Bytes> next_piece();
     Task<Result<Bytes>> read_body_until(SteadyTime by);
     Task<Result<>> drain();
@@ -50,6 +60,7 @@ private:
     Bytes raw_;         ///< received, framing still on
     Buffer buffer_{0};  ///< being filled; pieces handed out are slices of it
     std::optional<Error> body_error_;
+    Millis body_timeout_;
     bool continue_owed_ = false, stay_ = false, chunked_answer_ = false;
 };
 
