@@ -32,7 +32,7 @@ public:
                                              Settings settings);
     virtual ~WebSocket() = default;  ///< closes the connection
     /// The next message. lost_peer: closed by the peer (close_code() says how) or cut; bad_input: the peer broke the protocol
-    /// (a close frame was sent); timed_out: no sign of life.
+    /// (a close frame was sent, and up to a second given to read it); timed_out: no sign of life.
     virtual Task<Result<Message>> read() = 0;
     /// One message, in one frame. One caller at a time; control frames go between messages.
     virtual Task<Result<>> send(ws::Opcode opcode, Bytes payload) = 0;
