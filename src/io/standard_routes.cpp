@@ -18,8 +18,12 @@ Task<void> numbers(Exchange& exchange) {
 
 }  // namespace
 
-void add_standard_routes(HttpServer& server) {
+void add_health_route(HttpServer& server) {
     server.route("GET HEAD", "/health", health);
+}
+
+void add_standard_routes(HttpServer& server) {
+    add_health_route(server);
     server.route("GET HEAD", "/metrics", numbers);
 }
 

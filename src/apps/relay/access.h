@@ -27,6 +27,7 @@ struct AccessSettings {
     bool loopback_only =
         true;  ///< then a Host or Origin that is not this machine is refused (another site's page, DNS rebinding)
     bool auth_none = false;  ///< `--auth none`: rights without a secret are everybody's, also on an open listener
+    bool open_view = false;  ///< `--viewers anyone`: viewing alone needs no token there
 };
 
 /// What a request may do here.

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "apps/relay/recordings.h"
+
 namespace weir::relay {
 
 Change Change::put(StreamRule rule) {
@@ -33,7 +35,13 @@ Change Change::put(RecordingRule rule) {
 Result<> check(const RuleView& view, const Change& change) {
     using What = Change::What;
     const auto refused = [](int status, std::string text) {
-        return Error{status == 403 ? Errc::denied : Errc::busy, std::move(text), {}, {}, status};
+        return Error{status == 403   ? Errc::denied
+                     : status == 400 ? Errc::bad_input
+                                     : Errc::busy,
+                     std::move(text),
+                     {},
+                     {},
+                     status};
     };
     const auto room = [&](const auto& map) -> Result<> {
         if (map.size() < most_rules || map.contains(change.name)) return {};
@@ -42,6 +50,14 @@ Result<> check(const RuleView& view, const Change& change) {
     const bool console = view.has_console && change.name == api_rule;
     if (console && change.what == What::drop_destination) return refused(403, "Cannot delete apiRule");
     if (console && change.what == What::put_destination) return refused(403, "Cannot change apiRule");
+    if (change.what == What::put_recording || !change.destination.file.empty()) {
+        const bool plain = change.what == What::put_recording;
+        if (plain && change.name.starts_with(destination_file_prefix))
+            return refused(400, fmt::format("ids that begin with '{}' are taken", destination_file_prefix));
+        const auto& file = plain ? change.recording.file : change.destination.file;
+        const auto name = recording_name(file, plain ? change.recording.stream : change.destination.stream, WallTime());
+        if (!name) return refused(400, fmt::format("file: {}", name.error().what));
+    }
     if (change.what == What::put_stream) return room(view.rules.streams);
     if (change.what == What::put_destination) return room(view.rules.destinations);
     if (change.what == What::put_recording) return room(view.rules.recordings);

@@ -36,6 +36,8 @@ struct Change {
 inline constexpr std::string_view delete_all = "deleteAll";
 /// The console's rule, when VW_API is set: neither changed nor deleted by anybody (VW-59, VW-64).
 inline constexpr std::string_view api_rule = "apiRule";
+/// How the recordings of destinations with a `file` are called among the others.
+inline constexpr std::string_view destination_file_prefix = "destination:";
 inline constexpr std::size_t most_rules = 10'000;  ///< of each kind
 
 /// What the answers depend on.
@@ -44,7 +46,7 @@ struct RuleView {
     bool has_console = false;  ///< VW_API is set: `apiRule` is ours
 };
 
-/// Why a change is refused, or nothing: apiRule, or too many rules. Error::status: 403, 507.
+/// Why a change is refused, or nothing: apiRule, a file name that is none, too many rules. Error::status: 403, 400, 507.
 Result<> check(const RuleView& view, const Change& change);
 /// Does it. `drop_destinations` spares apiRule where there is a console (VW-58).
 void apply(Rules& rules, const Change& change, bool has_console);

@@ -33,6 +33,7 @@ struct RelayOptions {
     Millis viewer_budget_time{10'000};
     Millis ingest_timeout{0};  ///< a pusher silent for so long is let go; 0: never (ASK-9)
     bool page = true;
+    std::string version = {};  ///< shown in the statistics
 };
 
 /// The relay as a component: vw, jsmpeg's relay and crossbar in one.

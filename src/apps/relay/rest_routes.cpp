@@ -4,7 +4,7 @@
 #include <chrono>
 #include <utility>
 
-#include "apps/relay/admin.h"
+#include "apps/relay/console.h"
 #include "apps/relay/hop.h"
 #include "apps/relay/rest.h"
 #include "base/metrics.h"
@@ -153,10 +153,7 @@ Task<void> Routes::numbers(Exchange& exchange) {
 Task<std::optional<std::string>> Routes::ask_admin(std::string message) {
     std::function<void(std::function<void(std::string)>)> question =
         [&keeper = keeper_, message = std::move(message)](std::function<void(std::string)> reply) {
-            auto answer = answer_admin(message, keeper.view());
-            if (answer.change.what == Change::What::none) return reply(std::move(answer.reply));
-            keeper.make(answer.change);
-            keeper.when_saved([reply = std::move(reply), text = std::move(answer.reply)] { reply(text); });
+            carry_out(keeper, message, std::move(reply));
         };
     return ask<std::string>(keeper_.home(), std::move(question));
 }

@@ -96,6 +96,29 @@ std::string command_json(const OnDemand::Status& c) {
         c.restarts, json_quoted(c.last_error), texts(c.last_lines));
 }
 
+std::string recording_json(const Recordings::Status& r) {
+    const std::chrono::duration<double> length = r.duration;
+    return fmt::format(
+        R"({{"id":{},"stream":{},"state":"{}","file":{},"since":{},"bytes":{},"seconds":{},"losses":{},"left_out":{},)"
+        R"("waiting_for_space":{},"error":{}}})",
+        json_quoted(r.id), json_quoted(r.stream), relay::name_of(r.state), json_quoted(r.file), time_or_null(r.since),
+        r.bytes, number(length.count()), r.losses, r.left_out, r.waiting_for_space, json_quoted(r.error));
+}
+
+/// Those under way and ended, then those that never began.
+std::string recordings_json(const RelayNumbers& n) {
+    auto all = n.recordings;
+    for (const auto& [id, why] : n.recording_errors) {
+        Recordings::Status failed;
+        failed.id = id;
+        failed.state = Recordings::State::failed;
+        failed.since = n.now;
+        failed.error = why;
+        all.push_back(std::move(failed));
+    }
+    return array_of(all, recording_json);
+}
+
 std::string console_json(const std::optional<RelayNumbers::Console>& c) {
     if (!c) return "null";
     return fmt::format(R"({{"destination":{},"state":{},"last_error":{}}})", json_quoted(c->destination),
@@ -111,9 +134,7 @@ std::string stats_json(const RelayNumbers& n) {
                     utc_text(n.now), utc_text(n.started), number(up.count()), json_quoted(n.version), n.connections);
     out += fmt::format(R"("topics":{},"destinations":{},"console":{},)", array_of(n.topics, topic_json),
                        array_of(n.destinations, destination_json), console_json(n.console));
-    out += fmt::format(R"("recordings":{},"commands":{},)",
-                       array_of(n.recordings, [](const std::string& object) { return object; }),
-                       array_of(n.commands, command_json));
+    out += fmt::format(R"("recordings":{},"commands":{},)", recordings_json(n), array_of(n.commands, command_json));
     out += fmt::format(R"("rules":{{"streams":{},"destinations":{},"recordings":{},"file":{},"error":{}}}}})",
                        n.stream_rules, n.destination_rules, n.recording_rules, json_quoted(n.rules_file),
                        json_quoted(n.rules_error));

@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -6,6 +7,7 @@
 #include "apps/relay/destinations.h"
 #include "apps/relay/hub.h"
 #include "apps/relay/on_demand.h"
+#include "apps/relay/recordings.h"
 
 namespace weir::relay {
 
@@ -17,7 +19,8 @@ struct RelayNumbers {
     std::vector<TopicStats> topics;
     std::vector<DestinationStatus> destinations;
     std::vector<OnDemand::Status> commands;
-    std::vector<std::string> recordings;  ///< a JSON object each
+    std::vector<Recordings::Status> recordings;
+    std::map<std::string, std::string> recording_errors;  ///< by id: why one did not begin
     std::size_t stream_rules = 0, destination_rules = 0, recording_rules = 0;
     std::string rules_file, rules_error;  ///< empty: none
     struct Console {
@@ -38,7 +41,8 @@ struct RelayNumbers {
 ///                     "next_try":"…Z"|null,"connections":0,"attempts":0,"messages":0,"bytes":0,"received":0,"skips":0,
 ///                     "skipped_bytes":0,"last_error":""}],
 ///    "console":null|{"destination":"…","state":"…","last_error":"…"},
-///    "recordings":[{…}],"commands":[{"feed":"…","state":"idle"|…,"command":["…"],"pid":0,"since":"…Z"|null,"starts":0,
+///    "recordings":[{"id":"…","stream":"…","state":"waiting"|…,"file":"…","since":"…Z"|null,"bytes":0,"seconds":0,"losses":0,
+///                   "left_out":0,"waiting_for_space":false,"error":""}],"commands":[{"feed":"…","state":"idle"|…,"command":["…"],"pid":0,"since":"…Z"|null,"starts":0,
 ///                  "restarts":0,"last_error":"","last_lines":["…"]}],
 ///    "rules":{"streams":0,"destinations":0,"recordings":0,"file":"","error":""}}
 /// No secrets: tokens and the values of queries are never in it.

@@ -1,0 +1,38 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "apps/relay/rules.h"
+#include "runtime/file_lane.h"
+#include "runtime/shard.h"
+
+namespace weir::relay {
+
+/// The file that rules live in between runs. It holds tokens: only its owner may read it (0600). Each version is written beside it
+/// ("NAME.new"), synced and renamed, so that there is always a whole one; changes that come while one is written go together into
+/// the next.
+/// threads  `home`; the disk is touched on the lane
+class RulesFile {
+public:
+    RulesFile(Shard& home, FileLane& lane, Path path);
+    ~RulesFile();
+    /// What it holds; none: there is no file yet. errors: bad_input with "FILE: line L, column C: …"; from_errno()
+    Task<Result<std::optional<Rules>>> read();
+    /// Something changed: `text` is called (here) when the next version is written.
+    void changed(std::function<std::string()> text);
+    /// Calls `f` once all changes so far are on the disk, or could not be written: then error() says so.
+    void when_saved(std::function<void()> f);
+    [[nodiscard]] const std::string& error() const noexcept;  ///< of the last attempt; empty: none
+    Task<void> stop();                                        ///< what changed is written before it returns
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// Replaces the file at `path` by `text`, readable by its owner only. Blocks.
+Result<> replace_file(const Path& path, const std::string& text);
+
+}  // namespace weir::relay
