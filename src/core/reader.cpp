@@ -4,13 +4,26 @@
 
 namespace weir::hub {
 
-// A reader is a cursor. Where it begins, and where it goes on after it fell behind, is a start point of the main lane;
-// the other lanes join at the first unit (or random-access point) of their own that follows. What a skip passes over
+// A reader is a cursor. Where it begins, and where it goes on after it fell behind, is a start point of the main lane, or
+// the newest item when there is no such lane; lanes of messages are joined at once, the other lanes join at the first unit (or random-access point) of their own that follows. What a skip passes over
 // becomes a debt of its lane, told as a Gap right before that lane goes on, so that handed out = delivered + listed
 // holds for each lane.
 
 namespace {
 constexpr std::size_t look_ahead = 64;  ///< items searched for the timestamp at which a lane goes on
+
+bool is_messages(const StreamCore::Lane& lane) {
+    return lane.sort != StreamCore::Lane::Sort::unknown && lane.rank() == 0;
+}
+
+std::optional<std::uint16_t> lane_of(const Item& item) {
+    if (const auto* chunk = std::get_if<Chunk>(&item)) return chunk->lane;
+    if (const auto* init = std::get_if<InitPtr>(&item)) return (*init)->lane;
+    if (const auto* gap = std::get_if<Gap>(&item)) return gap->lane;
+    if (const auto* info = std::get_if<UnitInfo>(&item)) return info->lane;
+    if (const auto* disc = std::get_if<Discontinuity>(&item)) return disc->lane;
+    return std::nullopt;
+}
 
 std::uint64_t lane_unit(const Item& item, std::uint16_t lane) {
     if (const auto* chunk = std::get_if<Chunk>(&item)) return chunk->lane == lane ? chunk->unit : 0;
@@ -28,6 +41,8 @@ StreamReader::StreamReader(std::shared_ptr<StreamCore> core, Policy policy) : co
         phase_ = Phase::ready;
     else if (!core_->starts.empty())
         go_to(core_->starts.back().pos);
+    else if (core_->only_messages())
+        phase_ = Phase::ready;
     else
         core_->seeking.push_back(this);
     if (core_->closed && cursor_ == ring.next()) go_to(ring.next() - 1);  // the End, which is never trimmed
@@ -141,10 +156,24 @@ bool StreamReader::found_start(const StreamCore::Start& start) {
     return true;
 }
 
+bool StreamReader::found_old_start(const StreamCore::Start& start) {
+    if (joined_late_ && start.pos < cursor_) return false;
+    go_to(start.pos);
+    return true;
+}
+
+bool StreamReader::stop_seeking(std::uint64_t pos) {
+    if (!joined_late_ && !core_->only_messages()) return false;
+    go_to(pos);
+    return true;
+}
+
 void StreamReader::go_to(std::uint64_t start) {
     skip_over(start);
     phase_ = Phase::ready;
-    auto& main = lane_state(core_->main_lane());
+    const auto lane = core_->main_lane();
+    if (!lane) return;
+    auto& main = lane_state(*lane);
     if (main.followed || !policy_.start_at_rap) return;
     main.followed = true;
     main.next_unit = lane_unit(*core_->ring.at(start).item, main.lane);
@@ -156,7 +185,7 @@ void StreamReader::seek() {
     joined_late_ = true;
     phase_ = Phase::seeking;
     const auto newest = core_->starts.empty() ? 0 : core_->starts.back().pos;
-    if (core_->settings.topic || core_->counts.raps == 0 || (core_->closed && newest < cursor_))
+    if (core_->settings.topic || !core_->main_lane() || core_->counts.raps == 0 || (core_->closed && newest < cursor_))
         go_to(ring.next() - 1);
     else if (newest >= cursor_)
         go_to(newest);
@@ -177,9 +206,9 @@ void StreamReader::settle() {
             phase_ = Phase::finished;
             return;
         }
-        const auto newest = core_->settings.topic   ? ring.next() - 1
-                            : core_->starts.empty() ? 0
-                                                    : core_->starts.back().pos;
+        const auto newest = core_->settings.topic || core_->only_messages() ? ring.next() - 1
+                            : core_->starts.empty()                         ? 0
+                                                                            : core_->starts.back().pos;
         // Behind its budget but already in the newest group of pictures: going on costs nobody anything, skipping would
         // only lose more.
         if (fell_out || (behind() && newest > cursor_)) seek();
@@ -194,6 +223,7 @@ void StreamReader::skip_over(std::uint64_t to) {
     if (joined_late_ && cursor_ < ring.first()) owe_fallen();
     for (auto pos = std::max(cursor_, ring.first()); pos < to; ++pos) {
         const auto& item = ring.at(pos).item;
+        if (had_gone(*item, pos)) continue;
         if (joined_late_)
             owe(*item);
         else if (std::holds_alternative<Gap>(*item))
@@ -214,14 +244,25 @@ void StreamReader::begin() {
         if (lane.lane == main) tell_before(lane);
     for (auto& item : held_) give(std::move(item));
     held_.clear();
-    for (const auto& init : core_->inits) {
-        if (init.pos >= cursor_) break;
-        const auto& next = std::find_if(core_->inits.begin(), core_->inits.end(), [&](const auto& other) {
-            return other.pos > init.pos && other.pos < cursor_ && other.init().lane == init.init().lane;
-        });
-        if (next != core_->inits.end()) continue;
-        give_init(lane_state(init.init().lane), init.init().epoch);
-    }
+    leave_closed_lanes();
+    for (const auto& init : core_->inits_at(cursor_))
+        if (!had_gone(*init.item, cursor_)) give_init(lane_state(init.init().lane), init.init().epoch);
+}
+
+/// A lane that closed in what was passed over: the reader is told so here.
+void StreamReader::leave_closed_lanes() {
+    if (core_->settings.topic) return;
+    std::erase_if(lanes_, [&](LaneState& lane) {
+        if (core_->lane_at(lane.lane, cursor_)) return false;
+        if (!lane.epoch) return true;
+        tell_debt(lane, 0, {});
+        auto closed = std::make_shared<Init>();
+        closed->lane = lane.lane;
+        closed->epoch = *lane.epoch + 1;
+        closed->closed = true;
+        give(std::make_shared<const Item>(InitPtr(std::move(closed))));
+        return true;
+    });
 }
 
 StreamReader::LaneState& StreamReader::lane_state(std::uint16_t lane) {
@@ -229,29 +270,44 @@ StreamReader::LaneState& StreamReader::lane_state(std::uint16_t lane) {
         if (known.lane == lane) return known;
     auto& fresh = lanes_.emplace_back();
     fresh.lane = lane;
-    // A lane that began after this reader did is joined from its first item on.
-    fresh.joined = fresh.followed =
-        core_->settings.topic || core_->lane_began(lane) >= std::max(start_pos_, std::uint64_t{1});
+    // A lane that began after this reader did is joined from its first item on, and one of messages anywhere.
+    const auto* known = core_->lane_at(lane, cursor_);
+    fresh.joined = fresh.followed = core_->settings.topic || !known ||
+                                    known->first_pos >= std::max(start_pos_, std::uint64_t{1}) || is_messages(*known);
     return fresh;
 }
 
 void StreamReader::give_init(LaneState& lane, std::uint32_t epoch) {
     if (lane.epoch == epoch) return;
-    for (auto it = core_->inits.rbegin(); it != core_->inits.rend(); ++it) {
-        if (it->init().lane != lane.lane || it->init().epoch != epoch || it->pos >= cursor_) continue;
-        lane.epoch = epoch;
-        give(it->item);
-        return;
-    }
+    const auto* found = core_->init_before(cursor_, lane.lane, epoch);
+    if (!found) return;
+    lane.epoch = epoch;
+    if (!is_own(lane.lane)) give(found->item);
+}
+
+/// It is of a lane that had closed before this reader came: not for it, though it begins before that.
+bool StreamReader::had_gone(const Item& item, std::uint64_t pos) const {
+    if (pos >= birth_) return false;
+    const auto lane = lane_of(item);
+    const auto* known = lane ? core_->lane_at(*lane, pos) : nullptr;
+    return known && known->closed_at < birth_;
+}
+
+/// On this lane publishes whom this reader belongs to.
+bool StreamReader::is_own(std::uint16_t lane) const {
+    if (policy_.origin == 0) return false;
+    const auto* known = core_->lane_at(lane, cursor_);
+    return known && known->origin == policy_.origin;
 }
 
 void StreamReader::pass(const Entry& entry) {
     const Item& item = *entry.item;
+    if (had_gone(item, cursor_)) return;
     if (const auto* chunk = std::get_if<Chunk>(&item)) {
         if (!pass_chunk(*chunk, cursor_)) return;
         batch_.bytes += entry.size;
     } else if (const auto* init = std::get_if<InitPtr>(&item)) {
-        lane_state((*init)->lane).epoch = (*init)->epoch;
+        if (!pass_init(**init)) return;
     } else if (const auto* info = std::get_if<UnitInfo>(&item)) {
         auto& lane = lane_state(info->lane);
         if (!lane.joined) tell_before(lane);
@@ -266,12 +322,32 @@ void StreamReader::pass(const Entry& entry) {
     give(entry.item);
 }
 
+bool StreamReader::is_messages_at(std::uint16_t lane, std::uint64_t pos) const {
+    const auto* known = core_->lane_at(lane, pos);
+    return known && is_messages(*known);
+}
+
+bool StreamReader::pass_init(const Init& init) {
+    if (!init.closed) {
+        lane_state(init.lane).epoch = init.epoch;
+        return !is_own(init.lane);
+    }
+    const auto lane =
+        std::find_if(lanes_.begin(), lanes_.end(), [&](const auto& one) { return one.lane == init.lane; });
+    if (lane == lanes_.end()) return false;
+    tell_debt(*lane, 0, {});
+    const bool told = lane->epoch.has_value();
+    lanes_.erase(lane);
+    return told && !is_own(init.lane);
+}
+
 bool StreamReader::pass_chunk(const Chunk& chunk, std::uint64_t pos) {
     if (policy_.origin != 0 && chunk.origin == policy_.origin) return false;
     auto& lane = lane_state(chunk.lane);
     if (!lane.joined) {
         const bool joins = pos == start_pos_ || core_->settings.topic ||
-                           (chunk.unit != 0 ? chunk.unit_begin : chunk.rap || !policy_.start_at_rap);
+                           (chunk.unit != 0 ? chunk.unit_begin : chunk.rap || !policy_.start_at_rap) ||
+                           is_messages_at(chunk.lane, pos);
         if (!joins) {
             if (lane.followed) owe_chunk(lane, chunk);
             return false;
@@ -287,6 +363,7 @@ bool StreamReader::pass_chunk(const Chunk& chunk, std::uint64_t pos) {
 }
 
 bool StreamReader::pass_gap(const Gap& gap) {
+    if (is_own(gap.lane)) return false;
     auto& lane = lane_state(gap.lane);
     if (lane.joined) {
         if (gap.last_unit != 0) lane.next_unit = gap.last_unit + 1;
@@ -302,7 +379,7 @@ Gap StreamReader::loss_in(const LaneState& lane) const {
     gap.lane = lane.lane;
     gap.gen = lane.gen;
     gap.from = gap.to = lane.last_dts;
-    gap.why = core_->settings.topic ? "skipped to the newest" : "skipped to keyframe";
+    gap.why = core_->settings.topic || !core_->main_lane() ? "skipped to the newest" : "skipped to keyframe";
     return gap;
 }
 
@@ -310,18 +387,20 @@ Gap StreamReader::loss_in(const LaneState& lane) const {
 void StreamReader::owe_fallen() {
     const auto& ring = core_->ring;
     const auto bytes = ring.before(ring.first()) - cursor_total_;
-    lane_state(core_->main_lane()).followed = true;
+    auto main = core_->main_lane();
+    if (main) lane_state(*main).followed = true;
     for (auto& lane : lanes_) {
         if (!lane.followed) continue;
+        if (!main) main = lane.lane;
         if (!lane.debt) {
             lane.debt = loss_in(lane);
             lane.debt->partial = lane.unit_open;
             lane.debt->first_unit = lane.next_unit;
             lane.debt->last_unit = lane.unit_open ? lane.next_unit : 0;
-            if (lane.lane == core_->main_lane()) lane.debt->bytes = 0;
+            if (lane.lane == main) lane.debt->bytes = 0;
         }
         lane.debt->exact = false;
-        if (lane.lane != core_->main_lane())
+        if (lane.lane != main)
             lane.debt->bytes.reset();
         else if (lane.debt->bytes)
             *lane.debt->bytes += bytes;
@@ -334,7 +413,7 @@ void StreamReader::owe(const Item& item) {
         if (lane.followed) owe_chunk(lane, *chunk);
     } else if (const auto* gap = std::get_if<Gap>(&item)) {
         auto& lane = lane_state(gap->lane);
-        if (lane.followed) owe_gap(lane, *gap);
+        if (lane.followed && !is_own(gap->lane)) owe_gap(lane, *gap);
     } else if (const auto* info = std::get_if<UnitInfo>(&item)) {
         auto& lane = lane_state(info->lane);
         if (lane.gen != info->gen && lane.debt) {  // units are numbered anew: one Gap cannot name both

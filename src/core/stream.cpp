@@ -74,95 +74,10 @@ void StreamCore::take(std::shared_ptr<const Item> item, std::size_t size) {
     const auto now = clock.now();
     ++counts.items;
     counts.bytes += size;
-    if (std::holds_alternative<InitPtr>(*item)) inits.push_back({pos, item});
     const Item& published = *item;
     ring.push(std::move(item), size, now);
     note_start(published, pos);
     trim(now);
-}
-
-void StreamCore::note_lane(std::uint16_t lane, std::uint64_t pos) {
-    for (const auto& known : lanes_)
-        if (known.lane == lane) return;
-    lanes_.push_back({lane, pos});
-}
-
-// A start point is a random-access point, or the beginning of the unit (with its UnitInfo) whose first one it is.
-void StreamCore::note_start(const Item& item, std::uint64_t pos) {
-    if (const auto* init = std::get_if<InitPtr>(&item)) {
-        if (inits.size() == 1 || (*init)->lane < main_lane_) {
-            main_lane_ = (*init)->lane;
-            unit_ = unit_pos_ = 0;
-            starts.clear();
-        }
-    } else if (const auto* info = std::get_if<UnitInfo>(&item)) {
-        note_lane(info->lane, pos);
-        if (info->lane == main_lane_) {
-            info_unit_ = info->unit;
-            info_pos_ = pos;
-        }
-    } else if (const auto* gap = std::get_if<Gap>(&item)) {
-        note_lane(gap->lane, pos);
-        ++counts.gaps;
-    } else if (const auto* chunk = std::get_if<Chunk>(&item)) {
-        ++counts.chunks;
-        if (chunk->rap) ++counts.raps;
-        note_lane(chunk->lane, pos);
-        if (chunk->lane != main_lane_ || settings.topic) return;
-        if (chunk->unit == 0) {
-            if (chunk->rap) add_start({pos, pos});
-            return;
-        }
-        if (chunk->unit_begin || chunk->unit != unit_) {
-            unit_ = chunk->unit;
-            unit_pos_ = info_unit_ == unit_ && info_pos_ ? info_pos_ : pos;
-            unit_has_start_ = false;
-            info_pos_ = 0;
-        }
-        if (chunk->rap && !std::exchange(unit_has_start_, true)) add_start({unit_pos_, pos});
-    }
-}
-
-void StreamCore::add_start(Start start) {
-    if (!ring.holds(start.pos)) return;  // a unit larger than the ring: nobody can join it
-    starts.push_back(start);
-    std::erase_if(seeking, [&](StreamReader* reader) { return reader->found_start(start); });
-}
-
-void StreamCore::trim(SteadyTime now) {
-    const auto before = ring.first();
-    while (ring.items() > 1 && ring.cost() > settings.ring_bytes) ring.pop();
-    // By time, what a late joiner begins with stays, and so does what a reader that is waited for has not read.
-    auto keep = starts.empty() ? ring.next() - 1 : starts.back().pos;
-    for (const auto* reader : waited_for) keep = std::min(keep, reader->needs_from());
-    while (ring.items() > 1 && ring.first() < keep && now - ring.at(ring.first()).arrival > settings.ring_time)
-        ring.pop();
-    if (ring.first() == before) return;
-    while (!starts.empty() && starts.front().pos < ring.first()) starts.pop_front();
-    if (inits.size() > 1) forget_inits();
-}
-
-void StreamCore::forget_inits() {
-    std::vector<InitAt> kept;
-    for (const auto& old : inits) {
-        const bool superseded = std::any_of(inits.begin(), inits.end(), [&](const InitAt& other) {
-            return other.init().lane == old.init().lane && other.pos > old.pos && other.pos <= ring.first();
-        });
-        if (!superseded) kept.push_back(old);
-    }
-    inits = std::move(kept);
-}
-
-const StreamCore::InitAt* StreamCore::init_of(std::uint16_t lane) const {
-    for (auto it = inits.rbegin(); it != inits.rend(); ++it)
-        if (it->init().lane == lane) return &*it;
-    return nullptr;
-}
-
-std::uint64_t StreamCore::lane_began(std::uint16_t lane) const {
-    for (const auto& known : lanes_)
-        if (known.lane == lane) return known.first_pos;
-    return std::numeric_limits<std::uint64_t>::max();
 }
 
 void StreamCore::wake() {

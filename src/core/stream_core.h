@@ -63,14 +63,40 @@ public:
     struct Start {
         std::uint64_t pos, rap;
     };
+    /// One life of a lane, from its first item to its closed Init.
     struct Lane {
-        std::uint16_t lane;
-        std::uint64_t first_pos;  ///< of its first Chunk, UnitInfo or Gap
+        enum class Sort : std::uint8_t {
+            unknown,
+            messages,
+            bare,
+            tracks,
+            video
+        };  ///< by its Init; bare: no tracks known
+        static constexpr std::uint64_t never = ~std::uint64_t{0};
+        std::uint16_t lane = 0;
+        std::uint64_t opened = 0;
+        std::uint64_t first_pos = never;  ///< of its first Chunk, UnitInfo or Gap
+        std::uint64_t closed_at = never;
+        Sort sort = Sort::unknown;
+        bool raps = false, units = false;  ///< some were seen
+        bool stuck = false;                ///< a whole ring without a random-access point: nobody waits for one
+        std::uint32_t origin = 0;          ///< who publishes on it
+        [[nodiscard]] int rank() const;    ///< 0: nothing to wait for, messages; else the highest is main
     };
 
-    [[nodiscard]] const InitAt* init_of(std::uint16_t lane) const;  ///< the newest
-    [[nodiscard]] std::uint64_t lane_began(std::uint16_t lane) const;
-    [[nodiscard]] std::uint16_t main_lane() const { return main_lane_; }
+    [[nodiscard]] const InitAt* init_of(std::uint16_t lane) const;        ///< the newest of an open lane
+    [[nodiscard]] std::vector<InitAt> inits_at(std::uint64_t pos) const;  ///< valid there, by position
+    [[nodiscard]] const InitAt* init_before(std::uint64_t pos, std::uint16_t lane, std::uint32_t epoch) const;
+    /// The life of the lane that `pos` is in (its closed Init belongs to it); null when there is none, or long gone.
+    [[nodiscard]] const Lane* lane_at(std::uint16_t lane, std::uint64_t pos) const;
+    /// None while there are only messages, or nothing at all.
+    [[nodiscard]] std::optional<std::uint16_t> main_lane() const {
+        return settings.topic ? std::optional<std::uint16_t>(0) : main_lane_;
+    }
+    /// There are lanes and none to wait for: a reader begins with the next item.
+    [[nodiscard]] bool only_messages() const { return !main_lane() && !inits.empty(); }
+    /// Open ones, and closed ones with items in the ring: for tests.
+    [[nodiscard]] std::size_t lanes_remembered() const { return lanes_.size() + past_lanes_.size(); }
     [[nodiscard]] bool has_room(std::size_t size) const;  ///< for every reader that is waited for
     Task<bool> wait_for_room() { return room_.wait(); }
     void reader_moved() { room_.notify(); }
@@ -81,7 +107,7 @@ public:
     Clock& clock;
     const Stream::Settings settings;
     Ring ring;
-    std::vector<InitAt> inits;  ///< by position; those that something in the ring, or a late joiner, needs
+    std::vector<InitAt> inits;  ///< the newest of each open lane, by lane
     std::deque<Start> starts;   ///< those in the ring; none on a topic
     bool closed = false;
     Stream::Stats counts;
@@ -93,17 +119,29 @@ public:
 private:
     void take(std::shared_ptr<const Item> item, std::size_t size);
     void note_start(const Item& item, std::uint64_t pos);
-    void add_start(Start start);
-    void note_lane(std::uint16_t lane, std::uint64_t pos);
+    void note_init(const Init& init, std::uint64_t pos);
+    void note_chunk(const Chunk& chunk, std::uint64_t pos);
+    void note_main(const Item& item, std::uint64_t pos, bool quiet);
+    Lane& note_lane(std::uint16_t lane, std::uint64_t pos);
+    void close_lane(std::uint16_t lane, std::uint64_t pos);
+    void choose_main(std::uint64_t pos);
+    void attend_seeking(std::uint64_t pos);
+    void add_start(Start start, bool quiet);
     void trim(SteadyTime now);
-    void forget_inits();
+    void give_up_waiting();
     void call_ready();
 
     Bell room_;
     ReadyNode ready_;  ///< their callbacks run in the round that is posted
     bool round_posted_ = false;
-    std::vector<Lane> lanes_;
-    std::uint16_t main_lane_ = 0;  ///< the lowest one with an Init: random-access points are looked for there
+    struct PastInit {
+        InitAt at;
+        std::uint64_t until;  ///< where the next one, or the lane's end, is
+    };
+    std::deque<PastInit> past_inits_;         ///< by `until`; those that something in the ring needs
+    std::vector<Lane> lanes_;                 ///< the open ones, by lane
+    std::deque<Lane> past_lanes_;             ///< by closed_at; those that have items in the ring
+    std::optional<std::uint16_t> main_lane_;  ///< random-access points are looked for there
     std::uint64_t unit_ = 0, unit_pos_ = 0, info_unit_ = 0, info_pos_ = 0;  ///< main lane: the unit under way
     bool unit_has_start_ = false;
 };
@@ -131,6 +169,11 @@ public:
     [[nodiscard]] std::uint64_t needs_from() const noexcept;
     /// A start point has come: binds a reader that seeks one. False when it goes on seeking.
     bool found_start(const StreamCore::Start& start);
+    /// The main lane is another one now, and this is its newest start point.
+    bool found_old_start(const StreamCore::Start& start);
+    /// There is nothing to wait for any more: goes on right here. False when it had not begun and no lane is open.
+    bool stop_seeking(std::uint64_t pos);
+    [[nodiscard]] std::size_t lanes_remembered() const { return lanes_.size(); }
     void wake_up(ReadyNode& callbacks);
     [[nodiscard]] std::shared_ptr<std::function<void()>> callback() const { return callback_; }
 
@@ -170,6 +213,11 @@ private:
     void pass(const Entry& entry);
     bool pass_chunk(const Chunk& chunk, std::uint64_t pos);
     bool pass_gap(const Gap& gap);
+    bool pass_init(const Init& init);
+    void leave_closed_lanes();
+    [[nodiscard]] bool had_gone(const Item& item, std::uint64_t pos) const;
+    [[nodiscard]] bool is_own(std::uint16_t lane) const;
+    [[nodiscard]] bool is_messages_at(std::uint16_t lane, std::uint64_t pos) const;
     [[nodiscard]] Gap loss_in(const LaneState& lane) const;
     [[nodiscard]] bool behind() const;
 

@@ -15,7 +15,18 @@ inline Item init(std::uint32_t epoch = 1, std::uint16_t lane = 0) {
     made->epoch = epoch;
     made->lane = lane;
     made->format.container = Container::ts;
+    made->tracks.push_back({.id = 0x100, .kind = TrackKind::video, .codec = "h264"});
     made->header = Bytes::copy_of("init" + std::to_string(epoch));
+    return InitPtr(std::move(made));
+}
+
+/// An Init of another kind: 'v' video, 'a' audio, 'b' a transport stream without tables, 'm' messages, 'x' closed.
+inline Item init_of(char kind, std::uint16_t lane = 0, std::uint32_t epoch = 1) {
+    auto made = std::make_shared<Init>(*std::get<InitPtr>(init(epoch, lane)));
+    if (kind == 'a') made->tracks[0] = {.id = 0x101, .kind = TrackKind::audio, .codec = "aac"};
+    if (kind == 'b' || kind == 'm' || kind == 'x') made->tracks.clear();
+    if (kind == 'm') made->format.container = Container::opaque;
+    made->closed = kind == 'x';
     return InitPtr(std::move(made));
 }
 
@@ -49,10 +60,10 @@ inline UnitInfo info(std::uint64_t unit, std::uint16_t lane = 0) {
     return made;
 }
 
-/// One line per item: "i1" Init of epoch 1, "u7" UnitInfo, "c5/7" chunk 5 of unit 7, "g3-4" Gap, "d" Discontinuity,
+/// One line per item: "i1" Init of epoch 1, "x2" a closed one, "u7" UnitInfo, "c5/7" chunk 5 of unit 7, "g3-4" Gap, "d" Discontinuity,
 /// "end".
 inline std::string text(const Item& item) {
-    if (const auto* i = std::get_if<InitPtr>(&item)) return "i" + std::to_string((*i)->epoch);
+    if (const auto* i = std::get_if<InitPtr>(&item)) return ((*i)->closed ? "x" : "i") + std::to_string((*i)->epoch);
     if (const auto* u = std::get_if<UnitInfo>(&item)) return "u" + std::to_string(u->unit);
     if (const auto* c = std::get_if<Chunk>(&item))
         return "c" + std::to_string(c->seq) + (c->unit ? "/" + std::to_string(c->unit) : "");
