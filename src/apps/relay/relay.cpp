@@ -70,6 +70,7 @@ Hub::Settings hub_settings(const RelayOptions& options) {
 Doors::Settings door_settings(const RelayOptions& options) {
     Doors::Settings settings;
     settings.ingest_timeout = options.ingest_timeout;
+    settings.public_url = options.public_url;
     settings.ping = options.ping;
     if (options.ping.count() > 0) settings.pong = std::max(settings.pong, options.ping + Millis(6'000));
     if (options.page) settings.page = answer_jsmpeg_page;

@@ -33,7 +33,8 @@ struct RelayOptions {
     Millis viewer_budget_time{10'000};
     Millis ingest_timeout{0};  ///< a pusher silent for so long is let go; 0: never (ASK-9)
     bool page = true;
-    std::string version = {};  ///< shown in the statistics
+    std::string public_url = {};  ///< what clients reach, for practable's uri (PR-6)
+    std::string version = {};     ///< shown in the statistics
 };
 
 /// The relay as a component: vw, jsmpeg's relay and crossbar in one.

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "faces/cli/commands.h"
 #include "faces/cli/exit_codes.h"
+#include "faces/cli/relay_options.h"
+#include "faces/cli/relay_tools.h"
 #include "faces/cli/tool_options.h"
 #include "runtime/failpoint.h"
 
@@ -25,13 +27,17 @@ bool said_yes(const char* name) {
     return v == "1" || v == "t" || v == "T" || v == "true" || v == "TRUE" || v == "True";
 }
 
-void configure_log(const Global& global) {
+log::Settings log_settings(const Global& global) {
     log::Settings settings;
     const bool trace = global.trace || said_yes("TRACE"), debug = global.debug || said_yes("DEBUG");
     settings.level = trace ? log::Level::trace : debug ? log::Level::debug : log::Level::info;
     settings.json = global.json || said_yes("LOG_JSON");
     settings.colour = ::isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
-    log::configure(settings);
+    return settings;
+}
+
+void configure_log(const Global& global) {
+    log::configure(log_settings(global));
 }
 
 void add_download_forms(CLI::App* c, DownloadArguments& a) {
@@ -118,6 +124,16 @@ void add_demo_source(CLI::App& app, DemoSourceArguments& a) {
     c->final_callback([&a] { throw CLI::RuntimeError(run_demo_source(a)); });
 }
 
+void add_relay(CLI::App& app, RelayArguments& a, RelayToolArguments& tools, const Global& global) {
+    auto* c = add_relay_options(app, a);
+    add_relay_tools(*c, tools);
+    c->final_callback([c, &a, &global] {
+        if (!c->get_subcommands().empty()) return;
+        const bool level_said = global.debug || global.trace || said_yes("DEBUG") || said_yes("TRACE");
+        throw CLI::RuntimeError(run_relay(a, log_settings(global), level_said));
+    });
+}
+
 void add_template(CLI::App& app, TemplateArguments& a) {
     auto* c = app.add_subcommand("template", "print what a name or message template makes of some data");
     c->add_option("text", a.text, "a Go text/template: \"{{ .Date }} {{ .Title }}.{{ .Ext }}\"")->required();
@@ -155,11 +171,14 @@ int run_cli(int argc, char** argv) {
     TemplateArguments text_template;
     DemoSourceArguments demo;
     ToolArguments tools;
+    RelayArguments relay;
+    RelayToolArguments relay_tools;
     bool version_json = false;
     add_download(app, download);
     add_verify(app, verify);
     add_template(app, text_template);
     add_tools(app, tools);
+    add_relay(app, relay, relay_tools, global);
     add_demo_source(app, demo);
     auto* version = app.add_subcommand("version", "weir's version and its libraries'");
     version->add_flag("--json", version_json, "as JSON");
