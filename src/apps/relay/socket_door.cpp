@@ -245,6 +245,12 @@ Bytes answer_frame(const std::string& path, bool authorised, std::string_view re
     return ws::make_frame(ws::Opcode::text, std::as_bytes(std::span(text)));
 }
 
+Task<void> refuse_guest(Connection& connection, std::string path, std::uint16_t code, std::string reason) {
+    auto answer = answer_frame(path, false, reason);
+    co_await send(connection, std::move(answer));
+    co_await say_goodbye(connection, code, std::move(reason));
+}
+
 /// CB-3: nothing is delivered before the token was good.
 Task<void> by_first_message(CorePtr core, std::unique_ptr<Connection> connection, Guest guest) {
     auto& clock = connection->shard().clock();
@@ -257,20 +263,22 @@ Task<void> by_first_message(CorePtr core, std::unique_ptr<Connection> connection
     if (first.close_code) co_return co_await say_goodbye(*connection, first.close_code, "");
     const auto right = guest.plan.read ? Right::view : Right::push;
     auto grant = core->access.check_first_message(first.payload.text(), guest.plan.path, right, core->now());
-    const std::string reason = grant ? std::string("ok") : grant.error().what;
-    auto answer = answer_frame(guest.plan.path, grant.has_value(), reason);
-    co_await send(*connection, std::move(answer));
-    if (!grant) co_return co_await say_goodbye(*connection, policy_violation, reason);
+    if (!grant) co_return co_await refuse_guest(*connection, guest.plan.path, policy_violation, grant.error().what);
     guest.grant = *grant;
     guest.grant.read = guest.grant.read && guest.plan.read;
     guest.grant.write = guest.grant.write && guest.plan.write;
     guest.session->regrant(guest.grant);
     core->cut_if_denied(*guest.session);
+    auto answer = answer_frame(guest.plan.path, true, "ok");
     connection = std::make_unique<Handed>(std::move(connection), std::move(rest));
-    if (!guest.grant.read) co_return co_await publish_only(std::move(core), std::move(connection), std::move(guest));
+    if (!guest.grant.read) {
+        co_await send(*connection, std::move(answer));
+        co_return co_await publish_only(std::move(core), std::move(connection), std::move(guest));
+    }
     auto watcher = co_await core->hub.watch(guest.plan.topic, Viewers::Wire::websocket);
-    if (!watcher) co_return co_await say_goodbye(*connection, try_later, watcher.error().what);
-    join_viewers(std::move(core), std::move(connection), Bytes(), std::move(guest), std::move(*watcher));
+    if (!watcher) co_return co_await refuse_guest(*connection, guest.plan.path, try_later, watcher.error().what);
+    // The answer goes out once it is a viewer: it misses nothing that is sent from then on.
+    join_viewers(std::move(core), std::move(connection), std::move(answer), std::move(guest), std::move(*watcher));
 }
 
 /// VW-14: Go's websocket library said it so.
