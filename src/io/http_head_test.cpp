@@ -266,6 +266,50 @@ INSTANTIATE_TEST_SUITE_P(
                               }()}),
     [](const auto& c) { return c.param.first; });
 
+/// The framing taken off in place, the text coming in two parts.
+struct InPlace {
+    std::string data, rest;
+    std::vector<std::uint32_t> borders;
+    bool done = false, failed = false;
+};
+
+InPlace strip(std::string text, std::size_t cut) {
+    ChunkDecoder decoder;
+    InPlace out;
+    std::string parts[] = {text.substr(0, cut), text.substr(cut)};
+    for (auto& part : parts) {
+        if (out.done || out.failed) {
+            out.rest += part;
+            continue;
+        }
+        const auto step = decoder.strip(std::as_writable_bytes(std::span(part)), out.data.size(), out.borders);
+        out.data += part.substr(0, step.data);
+        out.rest = part.substr(step.consumed);
+        out.done = step.done;
+        out.failed = step.failed;
+        EXPECT_EQ(step.failed, !decoder.feed({}).has_value());
+    }
+    return out;
+}
+
+TEST(ChunkDecoder, InPlaceTellsTheBordersInAnyCut) {
+    const std::string text =
+        "4;ext=\"v\"\r\nabcd\r\n0A\r\n0123456789\r\n00000001\r\nx\r\n000\r\nTrailer: x\r\n\r\nNEXT";
+    for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+        const auto out = strip(text, cut);
+        EXPECT_EQ(out.data, "abcd0123456789x") << cut;
+        EXPECT_EQ(out.borders, (std::vector<std::uint32_t>{4, 14, 15})) << cut;
+        EXPECT_TRUE(out.done);
+        EXPECT_EQ(out.rest, "NEXT") << cut;
+    }
+}
+
+TEST_P(ChunkRefusal, IsAnErrorInPlaceToo) {
+    const auto& text = GetParam().second;
+    for (std::size_t cut : {std::size_t{0}, std::size_t{1}, std::size_t{3}, text.size() - 1})
+        EXPECT_TRUE(strip(text, cut).failed) << cut;
+}
+
 TEST(NormalPath, ResolvesDotsAndEscapes) {
     const std::pair<const char*, const char*> cases[] = {{"", "/"},
                                                          {"/", "/"},

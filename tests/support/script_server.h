@@ -1,6 +1,7 @@
 #pragma once
 #include <netinet/in.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@ public:
     }
 
     [[nodiscard]] bool open() const { return open_; }
+    [[nodiscard]] int descriptor() const { return fd_; }
 
     /// Request line, fields and the empty line; empty when the client has gone.
     std::string read_head() {
@@ -57,6 +59,11 @@ public:
     /// Stalls until the client goes away.
     void wait_closed() {
         while (fill()) ahead_.clear();
+    }
+    /// Reads nothing, until the client has gone.
+    void wait_for_end() const {
+        pollfd gone{fd_, POLLRDHUP, 0};
+        (void)poll(&gone, 1, -1);
     }
     /// The connection ends with a reset instead of a goodbye.
     void reset() {

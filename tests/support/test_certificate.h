@@ -11,22 +11,24 @@
 
 namespace weir::test {
 
-/// A self-signed certificate for localhost and 127.0.0.1, made on the spot, with its server context.
+/// A self-signed certificate, at first for localhost and 127.0.0.1, made on the spot, with its server context.
 class TestCertificate {
 public:
-    TestCertificate() : key_(EVP_EC_gen("P-256"), EVP_PKEY_free), certificate_(X509_new(), X509_free) {
+    /// `names` as OpenSSL writes them; good from and to so many seconds from now.
+    explicit TestCertificate(const char* names = "DNS:localhost,IP:127.0.0.1", long from = -3600, long to = 3600)
+        : key_(EVP_EC_gen("P-256"), EVP_PKEY_free), certificate_(X509_new(), X509_free) {
         auto* const x = certificate_.get();
         X509_set_version(x, 2);
         ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-        X509_gmtime_adj(X509_getm_notBefore(x), -3600);
-        X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+        X509_gmtime_adj(X509_getm_notBefore(x), from);
+        X509_gmtime_adj(X509_getm_notAfter(x), to);
         X509_set_pubkey(x, key_.get());
         auto* const name = X509_get_subject_name(x);
         X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("weir test"), -1,
                                    -1, 0);
         X509_set_issuer_name(x, name);
         add(NID_basic_constraints, "critical,CA:TRUE");
-        add(NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1");
+        add(NID_subject_alt_name, names);
         X509_sign(x, key_.get(), EVP_sha256());
         SSL_CTX_use_certificate(context_.get(), x);
         SSL_CTX_use_PrivateKey(context_.get(), key_.get());
@@ -37,6 +39,10 @@ public:
     void write(const std::string& path) const {
         const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "w"), std::fclose);
         PEM_write_X509(file.get(), certificate_.get());
+    }
+    void write_key(const std::string& path) const {
+        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "w"), std::fclose);
+        PEM_write_PrivateKey(file.get(), key_.get(), nullptr, nullptr, 0, nullptr, nullptr);
     }
 
 private:
