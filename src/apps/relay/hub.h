@@ -78,6 +78,12 @@ struct TopicStats {
 /// All topics of a relay: feeds, which publishers feed, and mixes, which rules make of feeds. One namespace: a name that has a
 /// stream rule and begins with "stream/" is a mix (VW-67), every other one a feed. Topics come into being when someone asks for
 /// them and go when nobody holds them, `linger` later.
+///
+/// names     one that begins with "stream/" is a mix for those who watch, empty until a rule comes (SC-10); what is published on
+///           such a name goes nowhere but into mixes that name it: streams do not run backwards (VW-43). So a mix inside of a mix
+///           is only a name, and no loop
+/// silence   costs nothing: no timer runs while all topics are held
+/// pace      a publisher waits for this hub (wait_for_room), never for viewers: one that cannot keep up skips (Settings::viewer_policy)
 /// threads  a home shard; functions marked "any" may be awaited on any shard and come back there
 class Hub {
 public:

@@ -5,7 +5,8 @@
 namespace weir::relay {
 namespace {
 
-constexpr Micros one_picture{40'000};
+/// Sound reaches further than the picture it came with: so far apart two publishers never overlap.
+constexpr Micros apart{1'000'000};
 constexpr Micros noticeable{1'000'000};  ///< a break shorter than this is as good as none
 
 }  // namespace
@@ -58,7 +59,7 @@ void RecordingItems::place(Lane& lane, const Chunk& chunk) {
     if (!began_) began_ = chunk.arrival;
     const auto since = std::max(Micros{0}, std::chrono::duration_cast<Micros>(chunk.arrival - *began_));
     if (!lane.placed || lane.origin != chunk.origin) {
-        const auto earliest = lane.last ? *lane.last + one_picture : Micros{0};
+        const auto earliest = lane.last ? *lane.last + apart : Micros{0};
         lane.add = std::max(since, earliest) - *chunk.dts;
     } else if (lane.may_jump && since > *chunk.dts + lane.add + noticeable) {
         lane.add = since - *chunk.dts;  // its clock jumped; ours tells how long that took

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/text.h"
 #include "proto/websocket/framer.h"
 
 namespace weir::relay {
@@ -25,7 +26,7 @@ Stream::Settings stream_settings(const Hub::Settings& of, std::string name) {
 }
 
 metrics::Labels label(const Topic& of) {
-    return {{of.mix ? "stream" : "feed", of.name}};
+    return {{of.mix ? "stream" : "feed", valid_utf8(of.name)}};
 }
 
 TopicStats::Running running(const RunningStats& from) {
@@ -61,8 +62,9 @@ double Rate::bits_per_second(SteadyTime now) const noexcept {
 
 Face::Face(Shards& shards, Shard& home, const std::string& topic, Stream& out, Viewers::Wire wire,
            const Hub::Settings& settings)
-    : gauge_(metrics::gauge("weir_relay_viewers", "Viewers connected now.",
-                            {{"topic", topic}, {"wire", wire == Viewers::Wire::websocket ? "websocket" : "http-ts"}})) {
+    : gauge_(metrics::gauge(
+          "weir_relay_viewers", "Viewers connected now.",
+          {{"topic", valid_utf8(topic)}, {"wire", wire == Viewers::Wire::websocket ? "websocket" : "http-ts"}})) {
     auto plan = settings.viewers;
     plan.wire = wire;
     plan.policy = settings.viewer_policy;
