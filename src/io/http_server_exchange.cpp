@@ -390,15 +390,21 @@ Task<void> refuse_head(std::shared_ptr<Client> client, Error why) {
     if (auto r = co_await client->write(std::span(&text, 1)); r) co_await client->linger();
 }
 
+/// Apart from serve(), whose frame lives as long as the connection.
+Task<bool> secured(std::shared_ptr<Client> client, net::TlsContext tls) {
+    auto open = co_await client->start_tls(std::move(tls));
+    if (!open && !client->secure() && open.error().code == Errc::unreachable) {
+        Error why{Errc::bad_input, "this port speaks TLS: the URL begins with https://", "", {}, 400};
+        co_await refuse_head(std::move(client), std::move(why));
+    }
+    co_return open.has_value();
+}
+
 }  // namespace
 
 Task<void> serve(std::shared_ptr<Client> client, net::TlsContext tls) {
     if (tls) {
-        auto open = co_await client->start_tls(std::move(tls));
-        if (!open && !client->secure() && open.error().code == Errc::unreachable) {
-            Error why{Errc::bad_input, "this port speaks TLS: the URL begins with https://", "", {}, 400};
-            co_await refuse_head(std::move(client), std::move(why));
-        }
+        const bool open = co_await secured(client, std::move(tls));
         if (!open) co_return;
     }
     for (bool first = true;; first = false) {
