@@ -218,7 +218,7 @@ void State::end(Error why) {
 void State::fail(Error why) {
     failed = true;
     end(std::move(why));
-    connection->shutdown();
+    if (connection) connection->shutdown();
 }
 
 Task<Result<>> State::lock() {
@@ -411,7 +411,9 @@ Task<void> State::say_goodbye() {
     }
 }
 
+/// The task that reads may let the websocket go when the close comes, before this one has seen it.
 Task<void> State::close(std::uint16_t code, std::string reason, Millis patience) {
+    const auto self = shared_from_this();
     if (!std::exchange(closing, true) && !ended) {
         owe_goodbye(code, reason);
         co_await with_deadline(clock, clock.now() + patience, say_goodbye());
@@ -454,8 +456,7 @@ public:
     }
     ~Socket() override {
         state_->gone = true;
-        state_->failed = true;
-        state_->tick.notify();
+        state_->fail(Error{Errc::lost_peer, "the websocket is gone", "websocket"});
         state_->connection.reset();
     }
 
