@@ -7,7 +7,8 @@
 //       --checked N                viewers whose packets are all looked at;       dialled, on a port that is printed first
 //                                  of the others the bytes are counted without a copy (never over TLS or for sinks)
 //
-// With --push - the port is read from standard input, once the viewers are there. Prints "begin" and "end" around what is to be measured, then one JSON line.
+// With --push - the port is read from standard input, once the viewers are there. Prints "begin" and "end" around what is
+// to be measured, then one JSON line.
 #include <sys/epoll.h>
 
 #include <algorithm>
