@@ -254,7 +254,7 @@ void StreamReader::leave_closed_lanes() {
     if (core_->settings.topic) return;
     std::erase_if(lanes_, [&](LaneState& lane) {
         if (core_->lane_at(lane.lane, cursor_)) return false;
-        if (!lane.epoch) return true;
+        if (!lane.told) return true;
         tell_debt(lane, 0, {});
         auto closed = std::make_shared<Init>();
         closed->lane = lane.lane;
@@ -282,7 +282,9 @@ void StreamReader::give_init(LaneState& lane, std::uint32_t epoch) {
     const auto* found = core_->init_before(cursor_, lane.lane, epoch);
     if (!found) return;
     lane.epoch = epoch;
-    if (!is_own(lane.lane)) give(found->item);
+    if (is_own(lane.lane)) return;
+    lane.told = true;
+    give(found->item);
 }
 
 /// It is of a lane that had closed before this reader came: not for it, though it begins before that.
@@ -329,16 +331,19 @@ bool StreamReader::is_messages_at(std::uint16_t lane, std::uint64_t pos) const {
 
 bool StreamReader::pass_init(const Init& init) {
     if (!init.closed) {
-        lane_state(init.lane).epoch = init.epoch;
-        return !is_own(init.lane);
+        auto& lane = lane_state(init.lane);
+        lane.epoch = init.epoch;
+        if (is_own(init.lane)) return false;
+        lane.told = true;
+        return true;
     }
     const auto lane =
         std::find_if(lanes_.begin(), lanes_.end(), [&](const auto& one) { return one.lane == init.lane; });
     if (lane == lanes_.end()) return false;
     tell_debt(*lane, 0, {});
-    const bool told = lane->epoch.has_value();
+    const bool told = lane->told;
     lanes_.erase(lane);
-    return told && !is_own(init.lane);
+    return told;
 }
 
 bool StreamReader::pass_chunk(const Chunk& chunk, std::uint64_t pos) {

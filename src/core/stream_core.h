@@ -188,6 +188,7 @@ private:
         std::uint16_t lane = 0;
         bool joined = false;     ///< its chunks are delivered now
         bool followed = false;   ///< was joined once: what is missing since is owed
+        bool told = false;       ///< an Init of it was handed out
         bool unit_open = false;  ///< next_unit was begun and not ended
         std::optional<std::uint32_t> epoch = {};
         std::uint32_t gen = 0;
