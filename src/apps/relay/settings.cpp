@@ -217,9 +217,10 @@ Result<> check_openness(const RelayOptions& o) {
     const bool asks = !a.push_secret.empty() || !a.viewer_key.secret.empty() || !a.viewer_key.public_pem.empty() ||
                       !o.jsmpeg_secret.empty();
     if (a.loopback_only || a.auth_none || asks) return {};
-    return wrong("--listen", fmt::format("{} opens the relay to other machines: add --push-secret SECRET (or a "
-                                         "--viewer-secret, whose tokens may push), or --auth none if everybody may",
-                                         o.address));
+    return wrong("--listen",
+                 fmt::format("{} opens the relay to other machines: add --push-secret SECRET (VW_PUSH_SECRET), or a "
+                             "--viewer-secret, whose tokens may push, or --auth none (VW_AUTH=none) if everybody may",
+                             o.address));
 }
 
 }  // namespace
