@@ -11,7 +11,7 @@
 #include "test_certificate.h"
 #include "tunnel.h"
 
-namespace weir {
+namespace weir::dial_tests {
 namespace {
 
 using namespace std::chrono_literals;
@@ -446,4 +446,4 @@ TEST_F(ProxyFor, ABadVariableIsNotGoneRound) {
 }
 
 }  // namespace
-}  // namespace weir
+}  // namespace weir::dial_tests

@@ -8,7 +8,7 @@
 #include "http_server_fixture.h"
 #include "runtime/task_group.h"
 
-namespace weir {
+namespace weir::body_tests {
 namespace {
 
 using namespace std::chrono_literals;
@@ -298,4 +298,4 @@ TEST(CleanPaths, AreResolvedSilentlyUnlessWished) {
 }
 
 }  // namespace
-}  // namespace weir
+}  // namespace weir::body_tests

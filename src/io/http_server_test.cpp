@@ -14,7 +14,7 @@
 #include "runtime/deadline.h"
 #include "runtime/task_group.h"
 
-namespace weir {
+namespace weir::server_tests {
 namespace {
 
 using asio::ip::tcp;
@@ -534,4 +534,4 @@ TEST(StandardRoutes, HealthAndMetrics) {
 }
 
 }  // namespace
-}  // namespace weir
+}  // namespace weir::server_tests

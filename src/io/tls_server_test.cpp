@@ -10,7 +10,7 @@
 #include "temp_folder.h"
 #include "test_certificate.h"
 
-namespace weir {
+namespace weir::tls_server_tests {
 namespace {
 
 using namespace std::chrono_literals;
@@ -249,4 +249,4 @@ TEST_F(TlsServer, B6_ManyHeadersHugeAndSlowBodiesAreRefused) {
 }
 
 }  // namespace
-}  // namespace weir
+}  // namespace weir::tls_server_tests
