@@ -158,10 +158,11 @@ Task<void> publish_only(CorePtr core, std::unique_ptr<Connection> connection, Gu
     }
     co_await uncancellable();
     guest.session->gone();
+    const bool by_peer = ended;
     co_await tasks.stop("over");
     std::string reason = guest.session->is_cut() ? "the booking was cancelled" : "token expired";
     const std::uint16_t code = guest.session->is_cut() ? policy_violation : token_expired;
-    if (!ended && (expired || guest.session->is_cut())) co_await socket->close(code, std::move(reason), farewell);
+    if (!by_peer && (expired || guest.session->is_cut())) co_await socket->close(code, std::move(reason), farewell);
 }
 
 /// The length of the frame that begins here; nothing while its head is not whole.
