@@ -7,6 +7,8 @@
 #include "bench/ts_pattern.h"
 #include "core/pipeline.h"
 #include "io/http_server.h"
+#include "proto/websocket/framer.h"
+#include "proto/websocket/handshake.h"
 #include "runtime/shard.h"
 #include "runtime/signals.h"
 #include "sinks/viewers.h"
@@ -18,7 +20,36 @@ using namespace weir;
 struct Options {
     std::size_t chunk = 1316, shards = 1;
     Millis batch{5};
+    bool websocket = false;
 };
+
+/// Frames each message once, as the relay does.
+class Framing final : public ItemSink {
+public:
+    explicit Framing(Stream& to) : to_(to) {}
+    Task<Result<>> accept(std::span<const Item> items) override {
+        framed_.clear();
+        for (const auto& item : items)
+            if (auto fed = framer_->feed(item, framed_); !fed) co_return fed.error();
+        co_return co_await to_.accept(framed_);
+    }
+
+private:
+    Stream& to_;
+    std::unique_ptr<Transmuxer> framer_ = ws::make_framer();
+    std::vector<Item> framed_;
+};
+
+Task<void> upgrade(Viewers& viewers, Exchange& exchange) {
+    auto offer = ws::read_upgrade(exchange.request().method, exchange.request().headers);
+    if (!offer) {
+        (void)co_await exchange.respond(400, "text/plain", Bytes());
+        co_return;
+    }
+    Viewers::Plan plan;
+    plan.head = Bytes::copy_of(ws::accept_answer(*offer));
+    (void)viewers.add(exchange.take(), std::move(plan));
+}
 
 class Generator final : public Source {
 public:
@@ -69,9 +100,13 @@ Task<int> serve(Shards& shards, Options options) {
     const auto stream = Stream::create(home.executor(), home.clock(), {.name = "bench"});
     Viewers::Settings settings;
     settings.batch = options.batch;
+    if (options.websocket) settings.wire = Viewers::Wire::websocket;
     const auto fan_out = Viewers::create(shards, home, *stream, settings);
     const auto server = HttpServer::create(shards, {});
-    server->route("GET", "/bench.ts", http_ts_handler(*fan_out));
+    if (options.websocket)
+        server->route("GET", "/bench.ts", [&](Exchange& exchange) { return upgrade(*fan_out, exchange); });
+    else
+        server->route("GET", "/bench.ts", http_ts_handler(*fan_out));
     if (auto started = server->start(); !started) {
         std::fprintf(stderr, "%s\n", started.error().text().c_str());
         co_return 1;
@@ -80,7 +115,9 @@ Task<int> serve(Shards& shards, Options options) {
     std::fflush(stdout);
 
     Generator source(home.clock(), options.chunk);
-    Pipeline pipeline(home.executor(), source, *stream);
+    Framing framing(*stream);
+    ItemSink& sink = options.websocket ? static_cast<ItemSink&>(framing) : *stream;
+    Pipeline pipeline(home.executor(), source, sink);
     TaskGroup tasks(home.executor());
     tasks.spawn(run_pipeline(pipeline));
     (void)co_await next_signal();
@@ -112,6 +149,8 @@ int main(int argc, char** argv) {
             options.shards = value;
         else if (name == "--batch-ms")
             options.batch = weir::Millis(value);
+        else if (name == "--wire")
+            options.websocket = std::string_view(argv[i + 1]) == "websocket";
     }
     weir::Shards shards(options.shards);
     return shards.run([options](weir::Shards& s) { return serve(s, options); });

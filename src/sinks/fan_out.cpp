@@ -100,6 +100,7 @@ Task<void> FanOut::feed(ViewerPtr viewer, Next next) {
 /// Writes what there is for a viewer outside the group, as far as nothing blocks.
 FanOut::Next FanOut::advance(const ViewerPtr& viewer) {
     auto& v = *viewer;
+    if (!stream_ && v.plan_.reads && !v.last_) return Next::rest;  // its answer says that it misses nothing from now on
     for (int writes = 0; !v.ended_;) {
         if (!v.rest_.empty()) {
             auto wrote = v.connection_->try_write(v.rest_);

@@ -61,7 +61,8 @@ private:
 class FanOut {
 public:
     FanOut(Shard& shard, const Viewers::Settings& settings);
-    /// From now on there is something to see. Who came before has got the head of its answer and was listened to.
+    /// From now on there is something to see. Who came before was listened to, and is answered only now: who has an answer misses
+    /// nothing that comes after it.
     void open(Stream& stream);
     std::shared_ptr<Viewer> add(std::unique_ptr<Connection> connection, Viewers::Plan plan);
     Task<void> stop();

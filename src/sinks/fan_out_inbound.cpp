@@ -61,6 +61,7 @@ Task<void> FanOut::listen(ViewerPtr viewer) {
         }
     }
     end(*viewer, "nobody listens to it any more");
+    if (viewer->plan_.may_read) (void)co_await viewer->plan_.may_read();  // what came with its goodbye is taken in
     viewer->gone_ = true;
     leave(*viewer);
     viewer->reader_.reset();
@@ -218,9 +219,9 @@ void FanOut::look_at_times(const ViewerPtr& viewer, SteadyTime now) {
     if (v.ended_) return;
     if (now >= v.goodbye_by_) return end(v, "said goodbye to, and no answer");
     if (v.plan_.until && now >= *v.plan_.until) return close(viewer, 4401, "token expired");
-    if (!websocket() || v.closing_) return;
+    if (!websocket() || v.closing_ || settings_.ping == Millis(0)) return;  // who is never asked may be silent
     if (settings_.pong > Millis(0) && now - v.heard_ >= settings_.pong) return end(v, "no sign of life");
-    if (settings_.ping == Millis(0) || now - v.pinged_ < settings_.ping) return;
+    if (now - v.pinged_ < settings_.ping) return;
     v.pinged_ = now;
     say(viewer, frame_of(ws::Opcode::ping));
 }

@@ -38,7 +38,7 @@ void gather(const Batch& batch, Gathered& into, std::uint32_t without) {
             append(pieces, chunk->bytes);
             if (chunk->origin != 0 && !into.has(chunk->origin)) into.origins.push_back(chunk->origin);
         } else if (const auto* init = std::get_if<InitPtr>(item.get())) {
-            append(pieces, (*init)->header);
+            if (!(*init)->closed) append(pieces, (*init)->header);
         } else if (const auto* gap = std::get_if<Gap>(item.get())) {
             if (is_skip(*gap)) into.skipped_bytes += gap->bytes.value_or(0);
         } else if (std::holds_alternative<End>(*item)) {

@@ -32,8 +32,9 @@ public:
         Millis batch_most{10};                ///< the wait grows with the viewers of a shard, from 50 on, up to this
         std::size_t batch_bytes = 48u << 10;  ///< and it ends when there is so much
         std::size_t batch_from_viewers = 8;   ///< with fewer on a shard, writes cost little and nothing waits
-        Millis ping{54'000}, pong{60'000};  ///< websocket (VW-46): sent; no sign of life for so long ends it; 0: never
-        Millis goodbye{1'000};              ///< how long a close frame waits for its answer
+        Millis ping{54'000},
+            pong{60'000};       ///< websocket (VW-46): sent; no sign of life for so long ends it; ping 0: neither
+        Millis goodbye{1'000};  ///< how long a close frame waits for its answer
         ws::Limits limits = {};
     };
 
@@ -51,7 +52,7 @@ public:
         std::function<void(Message)> on_message = {};  ///< websocket; none: what it sends is dropped (JS-15)
         std::function<Task<bool>()> may_read =
             {};  ///< awaited before each read from it: slows down who publishes faster than
-                 ///< others take it; false ends the viewer
+                 ///< others take it; false ends the viewer. Once more at its end
         std::function<void(const std::string& why)> on_gone = {};  ///< exactly once, also when add() came too late
         std::optional<SteadyTime> until = {};  ///< closed then, websocket code 4401 "token expired" (PR-13)
     };

@@ -29,6 +29,7 @@ protected:
         auto init = std::make_shared<Init>();
         init->epoch = 1;
         init->format.container = Container::ts;
+        init->tracks = {{.id = 256, .kind = TrackKind::video, .codec = "mpeg1video"}};
         init->header = Bytes::copy_of("TABLES ");
         put_framed(InitPtr(std::move(init)));
     }

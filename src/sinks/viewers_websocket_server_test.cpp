@@ -231,11 +231,17 @@ TEST(ViewersWebsocketServer, StopDoesNotWaitForViewersThatTakeNothing) {
             const bool open = co_await clients.back()->connect();
             EXPECT_TRUE(open);
         }
-        co_await topic.until_viewers(clients.size());
+        Viewers::Message begin;
+        begin.payload = Bytes::copy_of("begin");
+        topic.publish(begin, 0);
+        for (auto& client : clients)
+            while (client->socket.available() == 0) (void)co_await topic.home.clock().sleep_for(Millis(1));
         Viewers::Message big;
         big.payload = Bytes::copy_of(std::string(3u << 20, 'z'));
-        for (int i = 0; i < 4; ++i) topic.publish(big, 0);
-        while (topic.viewers->stats().blocked < clients.size()) (void)co_await topic.home.clock().sleep_for(Millis(1));
+        while (topic.viewers->stats().blocked < clients.size()) {
+            topic.publish(big, 0);
+            (void)co_await topic.home.clock().sleep_for(Millis(1));
+        }
         const auto from = topic.home.clock().now();
         co_await topic.viewers->stop();
         EXPECT_LT(topic.home.clock().now() - from, std::chrono::seconds(3));
