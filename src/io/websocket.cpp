@@ -115,7 +115,8 @@ std::string goodbye_text(std::uint16_t code, const Bytes& reason) {
     return out;
 }
 
-/// Everything of a websocket but its name: kept by its timer, too, for the moment that needs to end.
+/// Everything of a websocket but its name: kept by its timer and by calls under way, too, for the moment they need to end
+/// when it goes.
 /// Who writes holds `writing`; control frames that come up meanwhile are written by the holder, between messages.
 struct State : std::enable_shared_from_this<State> {
     State(std::unique_ptr<Connection> c, ws::Role r, Bytes e, WebSocket::Settings s)
@@ -262,6 +263,7 @@ void State::try_flush() {
 }
 
 Task<Result<>> State::send_all(std::span<const WebSocket::Message> messages) {
+    const auto self = shared_from_this();
     auto mine = co_await lock();
     if (!mine) co_return mine;
     std::vector<Bytes> parts;
@@ -457,11 +459,13 @@ public:
     ~Socket() override {
         state_->gone = true;
         state_->fail(Error{Errc::lost_peer, "the websocket is gone", "websocket"});
-        state_->connection.reset();
+        // A call that is still under way ends now, and the connection with it.
+        if (!state_->reading && !state_->writing) state_->connection.reset();
     }
 
     Task<Result<Message>> read() override {
-        auto& s = *state_;
+        const auto state = state_;
+        auto& s = *state;
         if (s.ended) co_return *s.ended;
         if (s.closing) co_return Error{Errc::lost_peer, "the websocket is being closed", "websocket"};
         s.reading = true;
@@ -473,7 +477,8 @@ public:
     Task<Result<>> send(Opcode opcode, Bytes payload) override {
         WEIR_ASSERT(opcode == Opcode::text || opcode == Opcode::binary);
         const Message one{opcode == Opcode::text, std::move(payload)};
-        co_return co_await state_->send_all(std::span(&one, 1));
+        const auto state = state_;
+        co_return co_await state->send_all(std::span(&one, 1));
     }
     Task<Result<>> send_all(std::span<const Message> messages) override { return state_->send_all(messages); }
     Task<void> close(std::uint16_t code, std::string reason, Millis patience) override {

@@ -7,6 +7,8 @@
 #include "on_shard.h"
 #include "runtime/task_group.h"
 #include "script_server.h"
+#include "temp_folder.h"
+#include "test_certificate.h"
 
 namespace weir {
 namespace {
@@ -320,6 +322,30 @@ TEST(WebSocketHandshake, AFrameBehindTheAnswerIsNotLost) {
         co_return 0;
     });
     EXPECT_EQ(got, "at once");
+}
+
+/// relay ASK-2
+TEST(WebSocketHandshake, SpeaksTlsAndVerifies) {
+    const test::TestCertificate certificate;
+    const test::TempFolder folder;
+    certificate.write(folder.path() / "ca.pem");
+    ScriptServer server(
+        [](Talk& t) {
+            ws::Offer offer;
+            offer.key = test::field_of(t.read_head(), "Sec-WebSocket-Key");
+            t.send(ws::accept_answer(offer, "tls"));
+            t.wait_closed();
+        },
+        certificate.context());
+    auto plan = plan_for(fmt::format("wss://127.0.0.1:{}/", server.port()));
+    plan.protocols = {"tls"};
+    const auto stranger = try_connect(plan);
+    ASSERT_FALSE(stranger);
+    EXPECT_EQ(stranger.error().code, Errc::unreachable);
+    plan.tls.ca_file = folder.path() / "ca.pem";
+    const auto known = try_connect(plan);
+    ASSERT_TRUE(known) << known.error().text();
+    EXPECT_EQ(*known, "tls");
 }
 
 }  // namespace

@@ -597,6 +597,30 @@ TEST_F(WebSocketTest, AWriteThatMissedItsDeadlineEndsTheReaderToo) {
     EXPECT_EQ(ended->code, Errc::timed_out);
 }
 
+TEST_F(WebSocketTest, MayGoWhileItReadsWritesAndSaysGoodbye) {
+    for (const bool closes : {false, true}) {
+        wire = std::make_shared<Wire>(bench);
+        open(ws::Role::client, {.ping = Millis(1'000), .pong = Millis(2'000)});
+        ended.reset();
+        start_reading();
+        wire->blocked = true;
+        std::optional<Result<>> first, second;
+        bench.start(send_into({Message{false, Bytes::copy_of("stuck")}}, &first));
+        bench.start(send_into({Message{false, Bytes::copy_of("behind it")}}, &second));
+        bool done = !closes;
+        if (closes) bench.start(close_into(1000, &done));
+        bench.settle();
+        socket.reset();
+        bench.settle();
+        ASSERT_TRUE(ended && first && second && done);
+        EXPECT_EQ(ended->code, Errc::lost_peer);
+        EXPECT_FALSE(first->has_value());
+        EXPECT_FALSE(second->has_value());
+        EXPECT_EQ(wire.use_count(), 1) << "the connection went, too";
+        EXPECT_EQ(bench.clock.waiting(), 0u);
+    }
+}
+
 TEST_F(WebSocketTest, ReceivesLargeMessagesThroughASmallBuffer) {
     open(ws::Role::server);
     const std::string large(700'000, 'L');

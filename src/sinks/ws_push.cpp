@@ -14,6 +14,7 @@ namespace ws_push {
 namespace {
 
 constexpr std::size_t batch_bytes = 64u << 10, batch_items = 1024;
+constexpr std::size_t small_write = 4u << 10;  ///< what is smaller costs its system call, not its bytes
 constexpr Millis goodbye{1'000};
 
 std::uint64_t fresh_seed() {
@@ -244,7 +245,10 @@ Task<void> Push::feed() {
     const auto reader = stream_.attach(plan_.policy);
     reader->on_ready([this] { news_.notify(); });
     std::uint64_t skipped = 0;
+    auto rested = now();
     while (!stopping_ && !stream_ended_ && !lost_) {
+        const auto waiting = reader->lag_bytes();
+        if (waiting > 0 && waiting < small_write && now() < rested) (void)co_await shard_.clock().sleep_until(rested);
         auto batch = reader->poll(batch_bytes, batch_items);
         if (!batch || (*batch)->items.empty()) {
             stream_ended_ = !batch;
@@ -262,6 +266,7 @@ Task<void> Push::feed() {
             if (!sent) lose(sent.error());
             if (!sent) break;
             count(gathered);
+            rested = now() + (gathered.bytes < small_write ? plan_.batch : Millis(0));
         }
         if (gathered.end) on_end(*gathered.end);
     }
@@ -281,7 +286,8 @@ void Push::count(const Gathered& sent) {
 }
 
 Task<void> Push::stop() {
-    co_await uncancellable();
+    const bool throws = co_await asio::this_coro::throw_if_cancelled();
+    co_await errors_not_throws();
     stopping_ = true;
     steps_.ask_stop("stopped");
     news_.notify();
@@ -289,6 +295,7 @@ Task<void> Push::stop() {
     co_await tasks_.stop("stopped");
     co_await steps_.stop("stopped");
     if (status_.state != State::refused) enter(State::stopped);
+    co_await asio::this_coro::throw_if_cancelled(throws);
 }
 
 }  // namespace

@@ -18,7 +18,9 @@ namespace weir {
 /// token     with ws:// or wss://: sent as the first text message, the answer {"authorised":…,"reason":…} awaited (VW-77); with
 ///           http(s)://: POSTed to that access URL as `Authorization`, the answer's `uri` is dialled, anew for each attempt (PR-20)
 /// back-off  1 s, factor 2, at most 10 s (VW-72) with jitter; reset only by a connection that lived for `proven`, so that a server
-///           which accepts and closes is no hot loop (VW-73); Retry-After is honoured; cancellable at once (relay/WIN-6)
+///           which accepts and closes is no hot loop (VW-73); after a lost connection up to twice `first_wait` comes on top,
+///           so that many who lose one server do not come back at once (reliability.md F12); Retry-After is honoured;
+///           cancellable at once (relay/WIN-6)
 /// outage    nothing is kept for a peer that is away: after a reconnect the newest random-access point goes first (VW-70, WIN-4)
 /// slow      `policy` bounds what waits; a write without progress for `write_timeout` ends the connection (VW-74)
 /// back      what the peer sends is given to `on_message` (VW-76)
@@ -34,6 +36,7 @@ public:
         WebSocket::Settings socket = {};
         Millis timeout{45'000}, write_timeout{10'000};
         Millis first_wait{1'000}, longest_wait{10'000}, proven{10'000};
+        Millis batch{3};      ///< small messages in a quick row share a write each so often (relay/WIN-1); 0: never
         double jitter = 0.3;  ///< each wait is up to this part shorter
         std::function<void(WebSocket::Message)> on_message = {};
     };

@@ -109,10 +109,22 @@ private:
     Bench& bench_;
 };
 
-class NoHttp final : public HttpClient {
+/// Answers nothing before it is cancelled, and keeps what was asked.
+class SilentHttp final : public HttpClient {
 public:
-    Task<Result<HttpResponse>> fetch(HttpRequest) override { co_return Error{Errc::internal, "not used"}; }
+    explicit SilentHttp(SimulatedClock& clock) : clock_(clock) {}
+    Task<Result<HttpResponse>> fetch(HttpRequest request) override {
+        asked.push_back(std::move(request));
+        const auto by = asked.back().deadline.value_or(SteadyTime::max());
+        const bool came = co_await clock_.sleep_until(by);
+        co_return Error{came ? Errc::timed_out : Errc::cancelled, came ? "not within the deadline" : "stopped"};
+    }
     Task<Result<std::unique_ptr<HttpBody>>> open(HttpRequest) override { co_return Error{Errc::internal, "not used"}; }
+
+    std::vector<HttpRequest> asked;
+
+private:
+    SimulatedClock& clock_;
 };
 
 /// A push whose sockets are real and whose time is not.
@@ -166,7 +178,7 @@ protected:
     Bench bench;
     SimulatedShard shard{bench};
     std::shared_ptr<Resolver> resolver = Resolver::create(1);
-    NoHttp http;
+    SilentHttp http{bench.clock};
     std::unique_ptr<Stream> stream = Stream::create(bench.io.get_executor(), bench.clock, {.name = "video0"});
     std::vector<std::unique_ptr<WsPush>> pushes;
 };
@@ -297,6 +309,60 @@ TEST_F(WsPushTimes, Vw71AHandshakeMayTake45Seconds) {
     bench.advance(Millis(1));
     until(one, State::waiting);
     EXPECT_THAT(one.status().last_error, HasSubstr("in time"));
+}
+
+TEST_F(WsPushTimes, Pr20AnAccessServerHasTenSeconds) {
+    const auto& one = push(1, [](WsPush::Plan& plan) {
+        plan.url = "https://127.0.0.1/session/x";
+        plan.token = Secret("ey.J.wt");
+    });
+    bench.settle();
+    ASSERT_EQ(http.asked.size(), 1u);
+    EXPECT_EQ(http.asked[0].method, "POST");
+    EXPECT_EQ(http.asked[0].url.text(), "https://127.0.0.1/session/x");
+    bench.advance(Millis(9'999));
+    EXPECT_EQ(one.status().state, State::dialling);
+    bench.advance(Millis(1));
+    const auto wait = wait_of(one);
+    EXPECT_LE(wait, Millis(1'000));
+    bench.advance(wait);
+    EXPECT_EQ(http.asked.size(), 2u);
+}
+
+/// relay WIN-1: a frame goes out at once; what trickles in behind it in small pieces shares writes.
+TEST_F(WsPushTimes, Win1SmallMessagesInAQuickRowShareAWrite) {
+    std::mutex mutex;
+    std::string got;
+    ScriptServer server([&](Talk& t) {
+        t.send(accepted(t));
+        for (auto one = t.read(1); !one.empty(); one = t.read(1)) {
+            const std::lock_guard lock(mutex);
+            got += one;
+        }
+    });
+    const auto received = [&] {
+        const std::lock_guard lock(mutex);
+        return got.size();
+    };
+    const auto& one = push(server.port());
+    until(one, State::connected);
+    test::publish(*stream, test::opened(Container::opaque));
+    constexpr std::size_t framed = 188 + 8;
+    const std::string small(188, 's');
+    say(small);
+    until([&] { return received() == framed; }, "the first, at once");
+    for (int i = 0; i < 10; ++i) {
+        say(small);
+        bench.settle();
+    }
+    EXPECT_EQ(one.status().messages, 1u);
+    bench.advance(Millis(3));
+    until([&] { return received() == 11 * framed; }, "the others, together");
+    EXPECT_EQ(one.status().messages, 11u);
+    say(std::string(5'000, 'l'));
+    until([&] { return one.status().messages == 12; }, "a large one, at once");
+    say(small);
+    until([&] { return one.status().messages == 13; }, "what follows a large one, at once");
 }
 
 /// relay VW-74: there, a peer that fell silent was never noticed.
