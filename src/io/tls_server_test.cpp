@@ -1,6 +1,7 @@
 // The HTTP server behind TLS.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "http_client_fixture.h"
@@ -119,6 +120,23 @@ TEST_F(TlsServer, ServesPipelinedRequestsChunksAndPieces) {
     });
     ASSERT_EQ(borders->size(), 2000U);
     EXPECT_EQ(borders->back(), 376'000U);
+}
+
+TEST_F(TlsServer, ConnectionsAreSharedOutAmongTheShards) {
+    const auto where = [](Exchange& e) -> Task<void> {
+        const auto c = e.take();
+        const auto text = Bytes::copy_of(std::to_string(c->shard().index()));
+        (void)co_await c->write(std::span(&text, 1));
+    };
+    with_server(
+        settings_, [&](HttpServer& s) { s.route("GET", "/where", where); },
+        [this](HttpServer& server, Shards& shards) -> Task<void> {
+            std::string all;
+            for (int i = 0; i < 8; ++i) all += co_await talk_tls(shards, server, request("GET /where"));
+            std::sort(all.begin(), all.end());
+            EXPECT_EQ(all, "00001111");
+        },
+        2);
 }
 
 TEST_F(TlsServer, WhoSpeaksPlainHttpIsToldSo) {
