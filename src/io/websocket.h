@@ -30,7 +30,7 @@ public:
     /// Takes over a connection whose opening handshake is done. `early`: bytes that came behind it.
     static std::unique_ptr<WebSocket> create(std::unique_ptr<Connection> connection, ws::Role role, Bytes early,
                                              Settings settings);
-    virtual ~WebSocket() = default;  ///< closes the connection
+    virtual ~WebSocket() = default;  ///< cuts the connection; calls still under way end with lost_peer
     /// The next message. lost_peer: closed by the peer (close_code() says how) or cut; bad_input: the peer broke the protocol
     /// (a close frame was sent, and up to a second given to read it); timed_out: no sign of life.
     virtual Task<Result<Message>> read() = 0;

@@ -199,7 +199,7 @@ const Fields good{{"Connection", "Upgrade"},
                   {"Upgrade", "websocket"},
                   {"Sec-WebSocket-Version", "13"},
                   {"Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="}};
-Fields with(std::size_t which, std::string value) {
+Fields altered(std::size_t which, std::string value) {
     auto fields = good;
     fields[which].second = std::move(value);
     return fields;
@@ -207,8 +207,8 @@ Fields with(std::size_t which, std::string value) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, BadUpgrade,
                          testing::Values(UpgradeCase{"Plain", {}, "", 400, "Bad Request\n"},
-                                         UpgradeCase{"OldVersion", with(2, "8"), "", 426, "Upgrade Required\n"},
-                                         UpgradeCase{"BadKey", with(3, "short"), "", 400, "Bad Request\n"},
+                                         UpgradeCase{"OldVersion", altered(2, "8"), "", 426, "Upgrade Required\n"},
+                                         UpgradeCase{"BadKey", altered(3, "short"), "", 400, "Bad Request\n"},
                                          UpgradeCase{"Body", good, "x", 400, "Bad Request\n"}),
                          testing::PrintToStringParamName());
 

@@ -21,8 +21,8 @@ using testing::Not;
 using testing::StartsWith;
 using State = WsPush::State;
 
-struct House {
-    explicit House(Shards& shards)
+struct PushHouse {
+    explicit PushHouse(Shards& shards)
         : all(shards),
           shard(shards.at(0)),
           resolver(Resolver::create(1)),
@@ -70,10 +70,10 @@ struct House {
     std::vector<std::unique_ptr<WsPush>> pushes;
 };
 
-void in_house(const std::function<Task<void>(House&)>& body) {
+void in_house(const std::function<Task<void>(PushHouse&)>& body) {
     Shards shards(1);
     shards.run([&body](Shards& all) -> Task<int> {
-        House house(all);
+        PushHouse house(all);
         co_await body(house);
         co_await house.stop();
         co_return 0;
@@ -83,10 +83,10 @@ void in_house(const std::function<Task<void>(House&)>& body) {
 
 /// relay VW-75, SC-11
 TEST(WsPush, Vw75TextsStayTextsAndBinaryBinaryOneMessageEach) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         h.far.start();
         publish(*h.stream, opened(Container::opaque));
-        auto& push = h.push(House::plan(h.far.url("/ws/a")));
+        auto& push = h.push(PushHouse::plan(h.far.url("/ws/a")));
         co_await h.until(push, State::connected);
         h.say("hello", true);
         h.say(std::string(20'000, 'b'));
@@ -106,14 +106,14 @@ TEST(WsPush, Vw75TextsStayTextsAndBinaryBinaryOneMessageEach) {
 
 /// relay WIN-11: a decoder at the far end can begin at once.
 TEST(WsPush, Win11TheTablesGoFirstThenTheNewestRandomAccessPoint) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         h.far.start();
         publish(*h.stream, opened(Container::ts, "PAT+PMT"));
         h.say("old key", false, true);
         h.say("old delta");
         h.say("new key", false, true);
         h.say("new delta");
-        h.push(House::plan(h.far.url("/ws/a")));
+        h.push(PushHouse::plan(h.far.url("/ws/a")));
         auto& seen = h.far.at("/ws/a");
         co_await h.until([&] { return seen.messages.size() == 3; }, "tables, key, delta");
         h.say("live");
@@ -124,10 +124,10 @@ TEST(WsPush, Win11TheTablesGoFirstThenTheNewestRandomAccessPoint) {
 
 /// relay VW-70: vw sent `00 01 02 30 31 32` after an outage.
 TEST(WsPush, Vw70AfterAnOutageNothingStaleIsSent) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         h.far.start();
         publish(*h.stream, opened(Container::opaque));
-        auto plan = House::plan(h.far.url("/ws/a"));
+        auto plan = PushHouse::plan(h.far.url("/ws/a"));
         plan.first_wait = plan.longest_wait = Millis(100);
         auto& push = h.push(plan);
         auto& seen = h.far.at("/ws/a");
@@ -150,11 +150,11 @@ TEST(WsPush, Vw70AfterAnOutageNothingStaleIsSent) {
 }
 
 TEST(WsPush, Vw70AfterAnOutageMediaBeginsAtTheNewestKeyframe) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         h.far.start();
         publish(*h.stream, opened(Container::ts, "PSI"));
         h.say("key 1", false, true);
-        auto& push = h.push(House::plan(h.far.url("/ws/a")));
+        auto& push = h.push(PushHouse::plan(h.far.url("/ws/a")));
         auto& seen = h.far.at("/ws/a");
         co_await h.until([&] { return seen.messages.size() == 2; }, "the beginning");
         co_await seen.socket->close(1001, "");
@@ -170,10 +170,10 @@ TEST(WsPush, Vw70AfterAnOutageMediaBeginsAtTheNewestKeyframe) {
 
 /// relay WIN-1: thousands of small messages arrive whole, in order, with their borders.
 TEST(WsPush, Win1ManySmallMessagesKeepTheirBorders) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         h.far.start();
         publish(*h.stream, opened(Container::opaque));
-        auto& push = h.push(House::plan(h.far.url("/ws/a")));
+        auto& push = h.push(PushHouse::plan(h.far.url("/ws/a")));
         co_await h.until(push, State::connected);
         std::vector<std::string> expected;
         for (int i = 0; i < 5'000; ++i) {
@@ -190,11 +190,11 @@ TEST(WsPush, Win1ManySmallMessagesKeepTheirBorders) {
 /// relay VW-76, SC-11: a text reaches an upper-casing echo server, and the answer comes back.
 TEST(WsPush, Vw76WhatThePeerSaysIsGivenBack) {
     std::vector<std::string> back;
-    in_house([&back](House& h) -> Task<void> {
+    in_house([&back](PushHouse& h) -> Task<void> {
         h.far.shouts_back = true;
         h.far.start();
         publish(*h.stream, opened(Container::opaque));
-        auto plan = House::plan(h.far.url("/ws/bi"));
+        auto plan = PushHouse::plan(h.far.url("/ws/bi"));
         plan.on_message = [&back](WebSocket::Message m) {
             back.push_back((m.text ? "text " : "binary ") + std::string(m.payload.text()));
         };
@@ -210,17 +210,17 @@ TEST(WsPush, Vw76WhatThePeerSaysIsGivenBack) {
 
 /// relay SC-5, SC-11: after the destination changes the first keeps its 10, the second gets 20.
 TEST(WsPush, Sc11ADestinationIsChangedWhileTheStreamRuns) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         h.far.start();
         publish(*h.stream, opened(Container::opaque));
-        auto& first = h.push(House::plan(h.far.url("/ws/first")));
+        auto& first = h.push(PushHouse::plan(h.far.url("/ws/first")));
         co_await h.until(first, State::connected);
         for (int i = 0; i < 10; ++i) h.say(fmt::format("{}", i));
         auto &one = h.far.at("/ws/first"), &two = h.far.at("/ws/second"), &other = h.far.at("/ws/other");
         co_await h.until([&] { return one.messages.size() == 10; }, "ten at the first");
         co_await first.stop();
         EXPECT_EQ(first.status().state, State::stopped);
-        auto& second = h.push(House::plan(h.far.url("/ws/second")));
+        auto& second = h.push(PushHouse::plan(h.far.url("/ws/second")));
         co_await h.until(second, State::connected);
         for (int i = 10; i < 30; ++i) h.say(fmt::format("{}", i));
         co_await h.until([&] { return two.messages.size() == 20; }, "twenty at the second");
@@ -245,8 +245,8 @@ class RefusedDestination : public testing::TestWithParam<RefusedCase> {};
 
 /// relay VW-26, VW-71: vw took any URL and tried it for ever.
 TEST_P(RefusedDestination, Vw26IsNeverDialled) {
-    in_house([](House& h) -> Task<void> {
-        auto& push = h.push(House::plan(GetParam().url, GetParam().token));
+    in_house([](PushHouse& h) -> Task<void> {
+        auto& push = h.push(PushHouse::plan(GetParam().url, GetParam().token));
         const auto status = push.status();
         EXPECT_EQ(status.state, State::refused);
         EXPECT_EQ(status.attempts, 0u);
@@ -284,7 +284,7 @@ class Greeting : public testing::TestWithParam<GreetCase> {};
 
 /// relay VW-77, SC-13
 TEST_P(Greeting, Vw77TheFirstMessageIsTheToken) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         std::vector<std::string> tokens;
         h.far.greeter = [&tokens](WebSocket& socket) -> Task<bool> {
             auto token = co_await socket.read();
@@ -296,7 +296,7 @@ TEST_P(Greeting, Vw77TheFirstMessageIsTheToken) {
         };
         h.far.start();
         publish(*h.stream, opened(Container::opaque));
-        auto& push = h.push(House::plan(h.far.url("/ws/a"), "s3cret.t0ken"));
+        auto& push = h.push(PushHouse::plan(h.far.url("/ws/a"), "s3cret.t0ken"));
         auto& seen = h.far.at("/ws/a");
         if (GetParam().welcome) {
             co_await h.until(push, State::connected);
@@ -335,14 +335,14 @@ INSTANTIATE_TEST_SUITE_P(
     testing::PrintToStringParamName());
 
 TEST(WsPush, TheAnswerToATokenMustComeInTime) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         h.far.greeter = [](WebSocket& socket) -> Task<bool> {
             (void)co_await socket.read();
             auto never = co_await socket.read();
             co_return never.has_value();
         };
         h.far.start();
-        auto plan = House::plan(h.far.url("/ws/a"), "token");
+        auto plan = PushHouse::plan(h.far.url("/ws/a"), "token");
         plan.timeout = Millis(60);
         auto& push = h.push(plan);
         co_await h.until([&] { return push.status().attempts >= 2; }, "another attempt");
@@ -354,7 +354,7 @@ TEST(WsPush, TheAnswerToATokenMustComeInTime) {
 
 /// relay PR-6, PR-20
 TEST(WsPush, Pr20AnAccessUrlIsAskedAnewForEachAttempt) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         std::vector<std::string> asked;
         h.far.http().route("*", "/session/x", [&](Exchange& exchange) -> Task<void> {
             const auto& request = exchange.request();
@@ -366,7 +366,7 @@ TEST(WsPush, Pr20AnAccessUrlIsAskedAnewForEachAttempt) {
         });
         h.far.start();
         publish(*h.stream, opened(Container::opaque));
-        auto& push = h.push(House::plan(h.far.url("/session/x", "http"), "ey.J.wt"));
+        auto& push = h.push(PushHouse::plan(h.far.url("/session/x", "http"), "ey.J.wt"));
         auto& seen = h.far.at("/ws/session");
         co_await h.until(push, State::connected);
         EXPECT_EQ(seen.query, "code=c0de1");
@@ -393,13 +393,13 @@ std::ostream& operator<<(std::ostream& out, const AccessCase& c) {
 class AccessRefusal : public testing::TestWithParam<AccessCase> {};
 
 TEST_P(AccessRefusal, Pr20IsSaidAndTriedAgain) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         h.far.http().route("*", "/session/x", [&](Exchange& exchange) -> Task<void> {
             auto body = Bytes::copy_of(GetParam().body);
             (void)co_await exchange.respond(GetParam().status, "application/json", std::move(body));
         });
         h.far.start();
-        auto& push = h.push(House::plan(h.far.url("/session/x?key=k3y-value", "http"), "ey.J.wt"));
+        auto& push = h.push(PushHouse::plan(h.far.url("/session/x?key=k3y-value", "http"), "ey.J.wt"));
         co_await h.until([&] { return push.status().attempts >= 2; }, "another attempt");
         EXPECT_THAT(push.status().last_error, HasSubstr(GetParam().says));
         EXPECT_THAT(push.status().last_error, Not(HasSubstr("ey.J.wt")));
@@ -418,13 +418,13 @@ INSTANTIATE_TEST_SUITE_P(
     testing::PrintToStringParamName());
 
 TEST(WsPush, SecretsInTheUrlAreInNoError) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         test::ScriptServer server([](test::Talk& t) {
             t.read_head();
             t.send("HTTP/1.1 101 OK\r\ncode=c0dec0de: 1\r\n\r\n");
         });
         const auto url = fmt::format("ws://127.0.0.1:{}/x?code=c0dec0de&token=t0kent0ken", server.port());
-        auto& push = h.push(House::plan(url));
+        auto& push = h.push(PushHouse::plan(url));
         co_await h.until([&] { return !push.status().last_error.empty(); }, "an error");
         EXPECT_THAT(push.status().last_error, Not(HasSubstr("c0dec0de")));
         EXPECT_THAT(push.status().last_error, Not(HasSubstr("t0kent0ken")));
@@ -434,12 +434,12 @@ TEST(WsPush, SecretsInTheUrlAreInNoError) {
 
 /// relay VW-78: a sleeping back-off was not interrupted there.
 TEST(WsPush, Vw78StopEndsABackOffAtOnce) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         test::ScriptServer refusing([](test::Talk& t) {
             t.read_head();
             t.send(test::reply(403, ""));
         });
-        auto plan = House::plan(fmt::format("ws://127.0.0.1:{}/", refusing.port()));
+        auto plan = PushHouse::plan(fmt::format("ws://127.0.0.1:{}/", refusing.port()));
         plan.first_wait = plan.longest_wait = std::chrono::hours(1);
         auto& push = h.push(plan);
         co_await h.until(push, State::waiting);
@@ -454,9 +454,9 @@ TEST(WsPush, Vw78StopEndsABackOffAtOnce) {
 }
 
 TEST(WsPush, StopEndsADialThatHangs) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         test::ScriptServer silent([](test::Talk& t) { t.wait_closed(); });
-        auto& push = h.push(House::plan(fmt::format("ws://127.0.0.1:{}/", silent.port())));
+        auto& push = h.push(PushHouse::plan(fmt::format("ws://127.0.0.1:{}/", silent.port())));
         co_await h.until([&] { return silent.accepted() == 1; }, "the dial");
         co_await push.stop();
         EXPECT_EQ(push.status().state, State::stopped);
@@ -466,7 +466,7 @@ TEST(WsPush, StopEndsADialThatHangs) {
 
 /// relay VW-78: a normal close frame; a peer that does not answer it is waited for a second at most.
 TEST(WsPush, Vw78StopSaysGoodbyeToASilentPeerForASecond) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         std::string last;
         test::ScriptServer silent([&last](test::Talk& t) {
             ws::Offer offer;
@@ -475,7 +475,7 @@ TEST(WsPush, Vw78StopSaysGoodbyeToASilentPeerForASecond) {
             last = t.read(8);
             t.wait_closed();
         });
-        auto& push = h.push(House::plan(fmt::format("ws://127.0.0.1:{}/", silent.port())));
+        auto& push = h.push(PushHouse::plan(fmt::format("ws://127.0.0.1:{}/", silent.port())));
         co_await h.until(push, State::connected);
         const auto before = h.shard.clock().now();
         co_await push.stop();
@@ -488,9 +488,9 @@ TEST(WsPush, Vw78StopSaysGoodbyeToASilentPeerForASecond) {
 }
 
 TEST(WsPush, StopMayComeTwiceAndBeforeAnythingHappened) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         h.far.start();
-        auto& push = h.push(House::plan(h.far.url("/ws/a")));
+        auto& push = h.push(PushHouse::plan(h.far.url("/ws/a")));
         co_await push.stop();
         co_await push.stop();
         EXPECT_EQ(push.status().state, State::stopped);
@@ -498,10 +498,10 @@ TEST(WsPush, StopMayComeTwiceAndBeforeAnythingHappened) {
 }
 
 TEST(WsPush, TheEndOfTheStreamIsTheEndOfThePush) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         h.far.start();
         publish(*h.stream, opened(Container::opaque));
-        auto& push = h.push(House::plan(h.far.url("/ws/a")));
+        auto& push = h.push(PushHouse::plan(h.far.url("/ws/a")));
         auto& seen = h.far.at("/ws/a");
         co_await h.until(push, State::connected);
         h.say("last");
@@ -516,9 +516,9 @@ TEST(WsPush, TheEndOfTheStreamIsTheEndOfThePush) {
 
 /// Like vw's streams, a topic where nobody has published anything is no reason not to connect.
 TEST(WsPush, ConnectsBeforeAnythingWasPublished) {
-    in_house([](House& h) -> Task<void> {
+    in_house([](PushHouse& h) -> Task<void> {
         h.far.start();
-        auto& push = h.push(House::plan(h.far.url("/ws/a")));
+        auto& push = h.push(PushHouse::plan(h.far.url("/ws/a")));
         co_await h.until(push, State::connected);
         publish(*h.stream, opened(Container::ts, "PSI"));
         h.say("delta");

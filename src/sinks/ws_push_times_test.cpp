@@ -3,14 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <condition_variable>
 #include <mutex>
 
-#include "runtime/run_testing.h"
 #include "script_server.h"
 #include "sinks/ws_push.h"
 #include "sinks/ws_push_redial.h"
+#include "wire.h"
 #include "ws_far.h"
 
 namespace weir {
@@ -94,21 +93,6 @@ TEST(WsPushRedial, F12FiveHundredThatLoseTheirServerAtOnceComeBackSpread) {
     }
 }
 
-class SimulatedShard final : public Shard {
-public:
-    explicit SimulatedShard(Bench& bench) : bench_(bench) {}
-    [[nodiscard]] std::size_t index() const noexcept override { return 0; }
-    [[nodiscard]] asio::any_io_executor executor() const noexcept override { return bench_.io.get_executor(); }
-    [[nodiscard]] Clock& clock() noexcept override { return bench_.clock; }
-    void post(std::function<void()> f) override { asio::post(bench_.io, std::move(f)); }
-    [[nodiscard]] bool is_here() const noexcept override { return true; }
-    void add_weight(int) noexcept override {}
-    [[nodiscard]] int weight() const noexcept override { return 0; }
-
-private:
-    Bench& bench_;
-};
-
 /// Answers nothing before it is cancelled, and keeps what was asked.
 class SilentHttp final : public HttpClient {
 public:
@@ -176,7 +160,7 @@ protected:
     void say(std::string_view payload, bool rap = false) { test::publish(*stream, test::message(payload, false, rap)); }
 
     Bench bench;
-    SimulatedShard shard{bench};
+    test::BenchShard shard{bench};
     std::shared_ptr<Resolver> resolver = Resolver::create(1);
     SilentHttp http{bench.clock};
     std::unique_ptr<Stream> stream = Stream::create(bench.io.get_executor(), bench.clock, {.name = "video0"});
