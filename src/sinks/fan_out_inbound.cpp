@@ -228,6 +228,7 @@ void FanOut::look_at_times(const ViewerPtr& viewer, SteadyTime now) {
 
 Task<void> FanOut::stop() {
     stopping_ = true;
+    flush();
     const auto by = shard_.clock().now() + settings_.goodbye;
     const auto present = all_;
     for (const auto& viewer : present) {

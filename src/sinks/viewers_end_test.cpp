@@ -190,6 +190,18 @@ TEST_F(ViewersEnd, StopSaysGoodbyeToViewersInEveryState) {
     for (const auto& viewer : viewers) EXPECT_EQ(viewer->gone.size(), 1u);
 }
 
+TEST_F(ViewersEnd, WhatWaitsForCompanyGoesOutBeforeTheGoodbye) {
+    open();
+    message("a", true);
+    for (int i = 0; i < 8; ++i) join();
+    message("b");
+    EXPECT_THAT(seen(*viewers[0]), ElementsAre("b:TABLES ", "b:a"));
+    const auto stop_it = [](FanOut& fan) -> Task<void> { co_await fan.stop(); };
+    asio::co_spawn(shard.context, stop_it(*out), [](std::exception_ptr) {});
+    shard.turn();
+    EXPECT_THAT(seen(*viewers[0]), ElementsAre("b:TABLES ", "b:a", "b:b", "close:1001 going away"));
+}
+
 TEST_F(ViewersEnd, StopWhileViewersHaveNoStreamYet) {
     make();
     auto& viewer = join();
