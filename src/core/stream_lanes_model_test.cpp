@@ -17,7 +17,7 @@ struct Told {  ///< what one reader knows of one lane
     bool open = false, gap = false;
 };
 
-struct Follower {
+struct LaneFollower {
     std::unique_ptr<Reader> reader;
     std::uint32_t origin = 0;
     std::map<std::uint16_t, Told> lanes;
@@ -104,7 +104,7 @@ private:
         followers_.push_back({bench_.stream->attach(policy), policy.origin, {}});
     }
 
-    bool poll(Follower& f) {
+    bool poll(LaneFollower& f) {
         auto batch = f.reader->poll(1 + random_() % 10'000, 1 + random_() % 20);
         if (!batch || (*batch)->items.empty()) return false;
         for (const auto& item : (*batch)->items) {
@@ -118,7 +118,7 @@ private:
         }
         return true;
     }
-    void take_init(Follower& f, const Init& init) {
+    void take_init(LaneFollower& f, const Init& init) {
         auto& known = f.lanes[init.lane];
         EXPECT_GT(init.epoch, known.epoch);
         if (init.closed) {
@@ -128,7 +128,7 @@ private:
         known.epoch = init.epoch;
         if (init.closed) known.next = 0;
     }
-    void take_chunk(Follower& f, const Chunk& c) {
+    void take_chunk(LaneFollower& f, const Chunk& c) {
         auto& known = f.lanes[c.lane];
         const auto& history = lanes_[c.lane].history;
         const auto at = std::lower_bound(history.begin(), history.end(), c.seq,
@@ -150,7 +150,7 @@ private:
     Bench bench_;
     std::mt19937 random_;
     std::map<std::uint16_t, Lane> lanes_;
-    std::vector<Follower> followers_;
+    std::vector<LaneFollower> followers_;
 };
 
 class StreamLanesModel : public ::testing::TestWithParam<std::tuple<unsigned, std::uint64_t>> {};

@@ -29,13 +29,13 @@ protected:
 };
 
 TEST_F(StreamLanes, ReadersBeginAtTheMainLane) {
-    struct Case {
+    struct MainLane {
         std::string name, kinds;  ///< one lane each
         int main;                 ///< a reader begins at its random-access point; -1: with the next item
     };
-    const Case cases[] = {{"video before audio", "av", 1},    {"the lowest video", "mvv", 1},
-                          {"audio before messages", "ma", 1}, {"audio before what has no tables", "ba", 1},
-                          {"messages alone", "mm", -1},       {"no tables", "b", -1}};
+    const MainLane cases[] = {{"video before audio", "av", 1},    {"the lowest video", "mvv", 1},
+                              {"audio before messages", "ma", 1}, {"audio before what has no tables", "ba", 1},
+                              {"messages alone", "mm", -1},       {"no tables", "b", -1}};
     for (const auto& c : cases) {
         auto& stream = bench.open();
         for (std::uint16_t lane = 0; lane < c.kinds.size(); ++lane)
