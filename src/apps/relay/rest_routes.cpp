@@ -15,6 +15,7 @@ namespace weir::relay {
 namespace {
 
 constexpr std::size_t body_limit = 64u << 10;
+constexpr Millis body_patience{10'000};
 constexpr Micros between_events = std::chrono::seconds(1);
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
@@ -96,6 +97,7 @@ Task<void> Routes::rest(Exchange& exchange) {
     const auto& request = exchange.request();
     std::string body;
     if (rest_takes_body(request.method, request.path)) {
+        exchange.set_body_timeout(body_patience);
         auto read = co_await exchange.read_body_text(body_limit);
         if (!read) co_return;  // answered by the server: 413, 408, 400
         body = std::move(*read);

@@ -33,13 +33,12 @@ Result<relay::RelayOptions> options_from(const RelayArguments& a, const std::map
     return options;
 }
 
-/// An open relay has an admin token, whoever forgot it: made here, shown once, kept nowhere.
-void make_admin_token(relay::RelayOptions& options) {
+/// An open relay has an admin token, whoever forgot it: made here, shown once, kept nowhere. True: it is to be shown.
+bool make_admin_token(relay::RelayOptions& options) {
     auto& access = options.access;
-    if (access.loopback_only || access.auth_none || !access.admin_token.empty()) return;
+    if (access.loopback_only || access.auth_none || !access.admin_token.empty()) return false;
     access.admin_token = relay::random_token();
-    fmt::print(stderr, "weir: admin token for this run, shown once (--admin-token sets one): {}\n",
-               access.admin_token.reveal());
+    return true;
 }
 
 std::string url_of(std::string_view scheme, const std::string& address, std::uint16_t port) {
@@ -79,9 +78,12 @@ Task<void> follow(relay::Relay& relay, Wishes& wishes) {
     }
 }
 
-Task<int> run(relay::Relay& relay, const relay::RelayOptions& options, Wishes& wishes) {
+Task<int> run(relay::Relay& relay, const relay::RelayOptions& options, bool show_token, Wishes& wishes) {
     auto started = co_await relay.start();
     if (started) {
+        if (show_token)
+            fmt::print(stderr, "weir: admin token for this run, shown once (--admin-token sets one): {}\n",
+                       options.access.admin_token.reveal());
         print_addresses(relay, options);
         co_await follow(relay, wishes);
     }
@@ -103,7 +105,7 @@ int run_relay(const RelayArguments& arguments, const log::Settings& log_settings
 
     auto options = options_from(arguments, variables);
     if (!options) return complain(options.error().text(), exit_wrong_use);
-    make_admin_token(*options);
+    const bool made_token = make_admin_token(*options);
     if (options->access.auth_none && !options->access.loopback_only)
         WEIR_LOG(warn, "open to other machines without any secret", {"address", options->address});
 
@@ -112,7 +114,7 @@ int run_relay(const RelayArguments& arguments, const log::Settings& log_settings
     relay::Relay relay(shards, lane, *options);
     Wishes wishes(shards.at(0).executor());
     return run_session(
-        shards, [&] { return run(relay, *options, wishes); },
+        shards, [&] { return run(relay, *options, made_token, wishes); },
         [&](const std::string&) {
             wishes.stop = true;
             wishes.bell.notify();
