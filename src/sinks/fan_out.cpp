@@ -6,8 +6,9 @@ namespace weir::fan_out {
 namespace {
 
 constexpr std::size_t write_size = 64u << 10;
-constexpr std::size_t write_items = 1024;  ///< of 188 bytes more would be over write_size anyway
-constexpr int writes_in_a_row = 16;        ///< of a viewer that catches up, before others have their turn
+constexpr std::size_t write_items = 1024;   ///< of 188 bytes more would be over write_size anyway
+constexpr int writes_in_a_row = 16;         ///< of a viewer that catches up, before others have their turn
+constexpr std::uint64_t behind_share = 16;  ///< of its budget: less than that is no strain
 constexpr auto relaxed = std::memory_order_relaxed;
 
 }  // namespace
@@ -50,8 +51,8 @@ std::shared_ptr<Viewer> FanOut::add(std::unique_ptr<Connection> connection, View
 }
 
 Viewers::Stats FanOut::stats() const noexcept {
-    return {viewers_.load(relaxed), bytes_.load(relaxed), blocked_.load(relaxed), skips_.load(relaxed),
-            skipped_bytes_.load(relaxed)};
+    return {viewers_.load(relaxed), bytes_.load(relaxed),         blocked_.load(relaxed),
+            skips_.load(relaxed),   skipped_bytes_.load(relaxed), strained_.load(relaxed)};
 }
 
 void FanOut::note_written(Viewer& viewer, std::size_t count) {
@@ -140,6 +141,8 @@ FanOut::Next FanOut::advance(const ViewerPtr& viewer) {
 void FanOut::read_on(Viewer& viewer, const Batch& batch) {
     Gathered found;
     gather(batch, found, viewer.plan_.origin);
+    if (viewer.reader_->lag_bytes() > settings_.policy.budget_bytes / behind_share)
+        strained_.store(shard_.clock().now(), relaxed);
     const auto skipped = viewer.reader_->skipped_items();
     note_skips(viewer, std::exchange(viewer.skip_mark_, skipped) == skipped ? 0 : 1, found.skipped_bytes);
     viewer.rest_ = std::move(found.pieces);
@@ -270,6 +273,7 @@ void FanOut::go_alone(Viewer& viewer) {
     viewer.reader_ = leader_->fork();
     viewer.skip_mark_ = viewer.reader_->skipped_items();
     blocked_.fetch_add(1, relaxed);
+    strained_.store(shard_.clock().now(), relaxed);
     leave(viewer);
 }
 

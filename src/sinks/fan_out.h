@@ -127,6 +127,7 @@ private:
     std::size_t timed_ = 0;  ///< viewers with a time to end
     std::atomic<std::size_t> viewers_{0};
     std::atomic<std::uint64_t> bytes_{0}, blocked_{0}, skips_{0}, skipped_bytes_{0};
+    std::atomic<SteadyTime> strained_{SteadyTime{}};
     Bell paced_, timed_bell_, emptied_;
     TaskGroup tasks_;
 };

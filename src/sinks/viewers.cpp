@@ -48,6 +48,7 @@ public:
             sum.blocked += one.blocked;
             sum.skips += one.skips;
             sum.skipped_bytes += one.skipped_bytes;
+            sum.strained = std::max(sum.strained, one.strained);
         }
         return sum;
     }

@@ -73,6 +73,8 @@ public:
         std::uint64_t bytes = 0;    ///< handed to sockets
         std::uint64_t blocked = 0;  ///< how often a viewer left the group because it would have blocked
         std::uint64_t skips = 0, skipped_bytes = 0;
+        SteadyTime strained =
+            {};  ///< when one that does take data last was full or clearly behind: too much for it just then
     };
 
     static std::unique_ptr<Viewers> create(Shards& shards, Shard& home, Stream& stream, Settings settings);

@@ -13,7 +13,6 @@ namespace weir::relay {
 namespace {
 
 constexpr std::size_t longest_name = 1024, longest_agent = 256;
-constexpr std::uint64_t most_under_way = 2u << 20;
 
 bool is_topic(std::string_view name) {
     if (name.empty() || name.size() > longest_name || name == "api") return false;
@@ -343,7 +342,6 @@ Task<void> ingest(CorePtr core, Exchange& exchange, std::string topic, Grant gra
         }
         session->count_received(piece->bytes.size());
         (*publisher)->push(*piece);
-        if ((*publisher)->under_way() <= most_under_way) continue;
         const bool room = co_await (*publisher)->wait_for_room();
         if (!room) co_return;
     }

@@ -83,7 +83,8 @@ struct TopicStats {
 ///           such a name goes nowhere but into mixes that name it: streams do not run backwards (VW-43). So a mix inside of a mix
 ///           is only a name, and no loop
 /// silence   costs nothing: no timer runs while all topics are held
-/// pace      a publisher waits for this hub (wait_for_room), never for viewers: one that cannot keep up skips (Settings::viewer_policy)
+/// pace      a live publisher never waits for viewers: one that cannot keep up skips (Settings::viewer_policy). One that pushes a
+///           file, more than 1 MiB in 100 ms, is held up in wait_for_room() while viewers that do take data are full
 /// threads  a home shard; functions marked "any" may be awaited on any shard and come back there
 class Hub {
 public:

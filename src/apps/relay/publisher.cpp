@@ -8,6 +8,11 @@ namespace {
 /// A publisher stops reading when so much waits for the hub's shard, and goes on at half of it.
 constexpr std::uint64_t most_under_way = 2u << 20;
 
+/// Nothing live comes faster than this (84 Mbit/s). What does is a file, and waits for viewers that take data: else they would skip
+/// what could as well come later. Live ones are never held up, however slow a viewer is.
+constexpr std::uint64_t fast_bytes = 1u << 20;
+constexpr Millis fast_window{100}, pause{5};
+
 /// What a publisher and the deliveries that are still under way share.
 struct Link {
     explicit Link(asio::any_io_executor e) : ex(std::move(e)), room(ex) {}
@@ -27,6 +32,7 @@ struct Link {
     Bell room;
     std::atomic<std::uint64_t> under_way{0};
     std::atomic<bool> waits{false}, closed{false};
+    std::atomic<SteadyTime> pause_until{SteadyTime{}};
     std::weak_ptr<Link> self;
 };
 
@@ -46,6 +52,15 @@ std::uint64_t size_of(const std::vector<Item>& items) {
     return bytes;
 }
 
+bool is_fast(Topic::Lane& lane, std::uint64_t bytes, SteadyTime now) {
+    if (now - lane.window >= fast_window) {
+        lane.window = now;
+        lane.in_window = 0;
+    }
+    lane.in_window += bytes;
+    return lane.in_window > fast_bytes;
+}
+
 void take(HubCore& core, const std::shared_ptr<Topic>& topic, std::uint16_t lane, const Delivery& delivery,
           Link& link) {
     if (core.stopped) {
@@ -54,7 +69,9 @@ void take(HubCore& core, const std::shared_ptr<Topic>& topic, std::uint16_t lane
         auto& slot = topic->lane(lane);
         slot.epoch = std::max(slot.epoch, delivery.epoch);
         slot.in = delivery.stats;
-        topic->publish(lane, delivery.items, core.home.clock().now());
+        const auto now = core.home.clock().now();
+        topic->publish(lane, delivery.items, now);
+        if (is_fast(slot, delivery.bytes, now) && topic->strained(now)) link.pause_until = now + pause;
     }
     link.delivered(delivery.bytes);
     if (!delivery.last) return;
@@ -109,6 +126,11 @@ public:
             if (link->under_way <= most_under_way / 2) break;  // all came home before we asked to be told
             const bool rung = co_await link->room.wait();
             if (!rung) co_return false;
+        }
+        const auto pause_until = link->pause_until.load();
+        if (pause_until > here_.clock().now()) {
+            const bool slept = co_await here_.clock().sleep_until(pause_until);
+            if (!slept) co_return false;
         }
         co_return !link->closed;
     }

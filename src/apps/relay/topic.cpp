@@ -166,6 +166,14 @@ void Topic::publish(std::uint16_t number, std::span<const Item> items, SteadyTim
     (void)feed_->publish(items).has_value();  // refuses only after its end
 }
 
+bool Topic::strained(SteadyTime now) const {
+    constexpr auto just_now = Millis(20);
+    for (const auto& face : faces)
+        if (face && now - face->viewers().stats().strained < just_now) return true;
+    return std::any_of(mixes_.begin(), mixes_.end(),
+                       [&](const Topic* user) { return user != this && user->strained(now); });
+}
+
 void Topic::note(const Chunk& chunk, SteadyTime now) {
     messages_.add(chunk.bytes.size(), chunk.arrival);
     rate_.add(now, chunk.bytes.size());

@@ -82,12 +82,16 @@ public:
         WallTime since = {};
         ts::PushCutter::Stats in = {};
         InitPtr init = {};
+        SteadyTime window = {};  ///< of how much it brought lately
+        std::uint64_t in_window = 0;
     };
     Result<std::uint16_t> take_lane(PublisherInfo who, WallTime now);
     void free_lane(std::uint16_t lane);
     [[nodiscard]] Lane& lane(std::uint16_t number) { return lanes_[number]; }
     void publish(std::uint16_t lane, std::span<const Item> items, SteadyTime now);
 
+    /// Did someone who watches, through mixes too, have too much to take just now?
+    [[nodiscard]] bool strained(SteadyTime now) const;
     /// Of a mix: its feeds from now on.
     void set_inputs(std::vector<std::shared_ptr<Topic>> inputs);
     [[nodiscard]] const std::vector<std::shared_ptr<Topic>>& inputs() const noexcept { return inputs_; }
