@@ -177,6 +177,21 @@ TEST(RelayAccess, AnOpenListenerWithoutSecretsLetsNobodyIn) {
     EXPECT_TRUE(half.check(request, Right::view, "x", now));
 }
 
+TEST(RelayAccess, AnOpenListenerMayShowToAllAndTakeFromNobody) {
+    AccessSettings s;
+    s.loopback_only = false;
+    s.open_view = true;
+    const Access access(s);
+    const auto request = request_for("/ws/x", {{"host", "cam.example:8888"}});
+    const auto view = access.check(request, Right::view, "x", now);
+    ASSERT_TRUE(view);
+    EXPECT_FALSE(view->write);
+    EXPECT_EQ(status_of(access.check(request, Right::push, "x", now)), 403);
+    EXPECT_EQ(status_of(access.check(request, Right::admin, "x", now)), 403);
+    const auto foreign = request_for("/ws/x", {{"host", "cam.example:8888"}, {"origin", "https://evil.example"}});
+    EXPECT_EQ(status_of(access.check(foreign, Right::view, "x", now)), 403);
+}
+
 TEST(RelayAccess, AViewerKeyIsAskedOfWebsocketPublishersButNotOfLocalPushes) {
     AccessSettings s;
     s.viewer_key.secret = viewer_secret;

@@ -186,6 +186,48 @@ TEST(RelayLive, IsATransportStreamForVlcAndMpegtsJs_ASK12) {
     });
 }
 
+TEST(RelayLive, APageOfAnotherSiteWithATokenMayPlay) {
+    AccessSettings who;
+    who.viewer_key.secret = Secret("key");
+    with_doors(who, {}, [](DoorsRig& rig) -> Task<void> {
+        const std::string origin = "Origin: https://lab.example\r\n";
+        const auto asked = co_await rig.ask("OPTIONS /live/x.ts", origin);
+        EXPECT_EQ(status_of(asked), 204);
+        EXPECT_TRUE(has(asked, "Access-Control-Allow-Origin: https://lab.example\r\n"));
+        jwt::Claims claims;
+        claims.topic = "x";
+        claims.scopes.emplace_back("read");
+        const auto token = jwt::sign(claims, Secret("key"));
+        const auto good = co_await rig.ask("HEAD /live/x.ts?token=" + token, origin);
+        EXPECT_EQ(status_of(good), 200);
+        EXPECT_TRUE(has(good, "Access-Control-Allow-Origin: https://lab.example\r\n"));
+        const auto other = co_await rig.ask("HEAD /live/y.ts?token=" + token, origin);
+        EXPECT_EQ(status_of(other), 403);
+        EXPECT_FALSE(has(other, "Access-Control"));
+        const auto none = co_await rig.ask("HEAD /live/x.ts", origin);
+        EXPECT_EQ(status_of(none), 401);
+    });
+}
+
+TEST(RelayLive, PushersAndViewersOnTwoShards) {
+    with_doors(
+        {}, {},
+        [](DoorsRig& rig) -> Task<void> {
+            const auto packets = null_packets(500);
+            Wire first(rig.here().executor(), rig.main->port()), second(rig.here().executor(), rig.main->port());
+            for (auto* viewer = &first; viewer; viewer = viewer == &first ? &second : nullptr) {
+                (void)co_await viewer->send("GET /live/x.ts HTTP/1.1\r\nHost: localhost\r\n\r\n");
+                (void)co_await viewer->until("\r\n\r\n");
+            }
+            const auto pushed = co_await rig.ask("POST /ts/x", "", packets);
+            EXPECT_EQ(status_of(pushed), 200);
+            const auto one = co_await first.until(packets), two = co_await second.until(packets);
+            EXPECT_EQ(one, packets);
+            EXPECT_EQ(two, packets);
+        },
+        2);
+}
+
 TEST(RelayLive, TellsWhatItIsAndForWhom) {
     with_doors([](DoorsRig& rig) -> Task<void> {
         const auto head = co_await rig.ask("HEAD /live/video0.ts");

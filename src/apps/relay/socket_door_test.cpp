@@ -336,6 +336,31 @@ TEST(RelayCrossbar, AHugeOrNoFirstMessageEndsIt) {
     });
 }
 
+TEST(RelayCrossbar, TheTokenMayComeInAnyPieces) {
+    with_doors(with_key(), {}, [](DoorsRig& rig) -> Task<void> {
+        const auto token = path_token("/out/x", rig.now() + 60);
+        const std::array<std::byte, 4> mask{std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
+        const auto bytes = std::as_bytes(std::span(token));
+        const auto half = bytes.size() / 2;
+        // A ping, then the token in two fragments with another ping between them.
+        auto first = std::string(ws::make_frame(ws::Opcode::text, bytes.first(half), mask).text());
+        first[0] = '\x01';
+        auto last = std::string(ws::make_frame(ws::Opcode::continuation, bytes.subspan(half), mask).text());
+        const auto ping = std::string(ws::make_frame(ws::Opcode::ping, {}, mask).text());
+        const auto sent = ping + first + ping + last;
+        Wire wire(rig.here().executor(), rig.main->port());
+        (void)co_await wire.send(
+            "GET /out/x HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+        (void)co_await wire.until("\r\n\r\n");
+        wire.socket().set_option(asio::ip::tcp::no_delay(true));
+        for (const char c : sent) (void)co_await wire.send(std::string_view(&c, 1));
+        const auto answer = co_await wire.until("}");
+        EXPECT_TRUE(has(answer, R"("authorised":true,"reason":"ok")")) << answer;
+        EXPECT_TRUE(answer.starts_with(std::string("\x8a\0\x8a\0", 4))) << "both pings are answered first";
+    });
+}
+
 TEST(RelayCrossbar, WhatFollowsTheTokenAtOnceIsPublished) {
     with_doors(with_key(), {}, [](DoorsRig& rig) -> Task<void> {
         const auto now = rig.now();
