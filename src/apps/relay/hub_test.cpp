@@ -6,6 +6,7 @@
 
 #include "apps/relay/hub_rig.h"
 #include "base/metrics.h"
+#include "sinks/viewers_rig.h"
 #include "ts_maker.h"
 
 namespace weir::relay {
@@ -110,6 +111,46 @@ TEST(Hub, AnUnpacedPushFromAnotherShardLosesNothing) {
         });
         EXPECT_TRUE(came);
         EXPECT_LT(most, (2u << 20) + 2 * block.size()) << "what is under way has a bound";
+    });
+}
+
+// VW-32 again: nor does a viewer that takes what it can
+TEST(Hub, AFilePushedAtFullSpeedWaitsForAViewerThatTakesIt) {
+    with_hub(1, quick(), [](Shards&, Hub& hub) -> Task<void> {
+        auto& home = hub.home();
+        weir::test::Peer peer(home.executor());
+        peer.room = 64u << 10;
+        auto watcher = co_await hub.watch("film", Viewers::Wire::http_ts);
+        Viewers::Plan plan;
+        plan.head = http_ts_head();
+        auto connection = std::make_unique<weir::test::FakeConnection>(home, peer);
+        const auto viewer = (*watcher)->viewers().add(std::move(connection), std::move(plan));
+        TaskGroup taking(home.executor());
+        taking.spawn([](Shard& at, weir::test::Peer& who) -> Task<void> {
+            for (bool goes_on = true; goes_on;) {
+                who.make_room(64u << 10);
+                goes_on = co_await at.clock().sleep_for(Millis(1));
+            }
+        }(home, peer));
+        TsMaker maker;
+        std::string block = maker.segment(0);
+        auto who = pusher();
+        const auto from = co_await publisher(hub, "film", who);
+        std::size_t pushed = 0;
+        for (int i = 1; pushed < (16u << 20); ++i) {
+            from->push(piece(block));
+            pushed += block.size();
+            const bool room = co_await from->wait_for_room();
+            EXPECT_TRUE(room);
+            (void)co_await home.clock().sleep_until(SteadyTime{});  // as reading a socket would: others have their turn
+            block = maker.segment(90'000 * i);
+        }
+        const bool all = co_await turns_until(home, [&] { return peer.body().size() >= pushed; });
+        EXPECT_TRUE(all);
+        EXPECT_EQ(viewer->skips(), 0u);
+        co_await taking.stop("enough");
+        peer.leave();
+        (void)co_await turns_until(home, [&] { return peer.destroyed; });
     });
 }
 
