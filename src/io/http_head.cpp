@@ -152,11 +152,13 @@ Result<> split_target(ParsedHead& head, bool tell_unclean) {
     if (question != std::string_view::npos) request.query = rest.substr(question + 1);
     auto path = tell_unclean ? percent_decoded(rest.substr(0, question)) : normal_path(rest.substr(0, question));
     if (!path) return path.error();
-    request.path = tell_unclean ? clean_path(*path) : std::move(*path);
-    if (tell_unclean && request.path != *path && !path->empty()) {
-        head.clean_target = percent_encoded(request.path);
+    // Escaped slashes and dots belong to a name (relay/WIN-9): only a path that is not clean as sent is told.
+    const auto raw = rest.substr(0, question);
+    if (tell_unclean && !raw.empty() && clean_path(raw) != raw) {
+        head.clean_target = percent_encoded(clean_path(*path));
         if (question != std::string_view::npos) head.clean_target += rest.substr(question);
     }
+    request.path = path->empty() ? "/" : std::move(*path);
     return {};
 }
 

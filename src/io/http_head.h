@@ -38,7 +38,8 @@ class HeadParser {
 public:
     static constexpr std::size_t max_head = 16u << 10, max_target = 8u << 10, max_fields = 100;
 
-    /// `tell_unclean`: a path with "//", "." or ".." is not resolved silently but told, and none climbs above the root.
+    /// `tell_unclean`: a path with "//", "." or ".." is not resolved silently but told, and none climbs above the root. What is
+    /// percent-escaped belongs to a name and is left alone (relay/WIN-9): such a path may hold "//" and "..".
     explicit HeadParser(bool tell_unclean = false) : tell_unclean_(tell_unclean) {}
 
     Result<std::optional<ParsedHead>> feed(std::span<const std::byte> in, std::size_t& consumed);

@@ -263,7 +263,7 @@ TEST(CleanPaths, Vw18_OthersAreSentThere) {
                 {"/a/..", "/"},
                 {"/../a", "/a"},
                 {"/a/b/../../../c", "/c"},
-                {"/a%2F%2fb", "/a/b"},
+                {"/a%2F%2f//b", "/a/b"},
                 {"/%61//%20%3f;!", "/a/%20%3F;%21"},
                 {"/a//b?x=//&y", "/a/b?x=//&y"},
                 {"/a//?", "/a/?"},
@@ -282,6 +282,8 @@ TEST(CleanPaths, Vw18_OthersAreSentThere) {
                 const auto got = co_await talk(shards, server, request(fmt::format("GET {}?q=a//b", path)));
                 EXPECT_TRUE(got.ends_with(fmt::format("\r\n\r\nat {}", path))) << got;
             }
+            // Escaped ones are part of a name: vw could not reach such (VW-19, WIN-9).
+            EXPECT_TRUE((co_await talk(shards, server, request("GET /a%2F%2fb/%2e%2E"))).ends_with("at /a//b/.."));
             EXPECT_TRUE((co_await talk(shards, server, request("GET /a%00b"))).starts_with("HTTP/1.1 400 "));
         });
 }

@@ -110,6 +110,31 @@ TEST(Relay, TheSequencesThatKilledVwDoNothing_VW_88) {
     });
 }
 
+TEST(Relay, EscapedNamesOfAnyCharactersAreReached_VW_17_19_WIN_9) {
+    with_relay({}, [](RelayRig& rig) -> Task<void> {
+        const std::vector<std::pair<std::string, std::string>> names{
+            {"//stream/two", "%2Fstream%2Ftwo"},
+            {"a.b", "a.b"},
+            {"a_b", "%61_b"},
+            {"a?b#c", "a%3Fb%23c"},
+            {"..", "%2E%2E"},
+            {"a//b", "a%2F%2Fb"},
+        };
+        for (const auto& [name, escaped] : names) {
+            const auto body = R"({"stream":")" + name + R"(","feeds":["v"]})";
+            const auto path = "/api/streams/" + escaped;
+            const auto put = co_await rig.ask("PUT", "/api/streams", body);
+            const auto got = co_await rig.ask("GET", path);
+            const auto gone = co_await rig.ask("DELETE", path);
+            const auto none = co_await rig.ask("GET", path);
+            EXPECT_EQ(put.status, 200) << name;
+            EXPECT_EQ(got.body, R"(["v"])") << name;
+            EXPECT_EQ(gone.status, 200) << name;
+            EXPECT_EQ(none.status, 404) << name;
+        }
+    });
+}
+
 TEST(Relay, RulesComeBackAfterARestartAndAreForTheirOwnerOnly_WIN_9) {
     const test::TempFolder folder;
     RelayOptions options;
