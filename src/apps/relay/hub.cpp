@@ -1,5 +1,9 @@
 #include "apps/relay/hub.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 
 #include "apps/relay/hub_core.h"
@@ -219,8 +223,20 @@ Task<void> HubCore::sweep() {
             topic->queued = false;
             look_at(topic, now);
         }
+        give_back();
     }
     sweeping_ = false;
+}
+
+/// glibc keeps what was freed below something that lives on. A crowd of short streams is given back to the system when it has
+/// gone, rarely enough that nobody notices the milliseconds.
+void HubCore::give_back() {
+    constexpr std::uint64_t worth_it = 64u << 20, worth_it_at_rest = 1u << 20;
+    if (freed_ < (topics_.empty() ? worth_it_at_rest : worth_it)) return;
+    freed_ = 0;
+#ifdef __GLIBC__
+    (void)::malloc_trim(0);
+#endif
 }
 
 void HubCore::look_at(const TopicPtr& topic, SteadyTime now) {
@@ -237,6 +253,7 @@ void HubCore::look_at(const TopicPtr& topic, SteadyTime now) {
     if (topic->holds == 0 && due(topic->idle_since)) {
         const auto known = topics_.find(topic->name);
         if (known != topics_.end() && known->second == topic) topics_.erase(known);
+        freed_ += topic->feed().stats().ring_bytes;
     } else if (next) {
         look_later(topic, *next);
     }

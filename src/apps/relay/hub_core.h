@@ -49,10 +49,12 @@ private:
     void close_face(const TopicPtr& topic, std::size_t wire);
     Task<void> closing(TopicPtr topic, std::shared_ptr<Face> face, std::size_t wire);
     Task<void> sweep();
+    void give_back();
 
     std::map<std::string, TopicPtr> topics_;
     std::multimap<SteadyTime, TopicPtr> due_;  ///< idle ones, by when they are looked at
     bool sweeping_ = false;
+    std::uint64_t freed_ = 0;  ///< bytes in the rings of topics that went, not yet given back
     TaskGroup tasks_;
 };
 
