@@ -110,7 +110,8 @@ struct Relay::State final : RuleKeeper {
     [[nodiscard]] std::string stats_json() override;
 
     Task<Result<>> start();
-    Task<Result<>> restore();
+    Task<Result<Rules>> restored();
+    void begin(const Rules& kept);
     Task<Result<>> reload();
     Task<void> stop();
     void make_parts();
@@ -216,37 +217,42 @@ Result<> Relay::State::listen() {
 }
 
 /// The rules of the last run, or none.
-Task<Result<>> Relay::State::restore() {
-    if (options.rules_file.empty()) co_return Result<>{};
+Task<Result<Rules>> Relay::State::restored() {
+    if (options.rules_file.empty()) co_return Rules();
     file = std::make_unique<RulesFile>(home_, lane, options.rules_file);
     auto found = co_await file->read();
     if (!found) co_return found.error();
-    if (*found) change_to(**found);
-    co_return Result<>{};
+    if (!*found) co_return Rules();
+    co_return std::move(**found);
 }
 
+/// Nothing is dialled or recorded before the listeners are there: a second relay by mistake does no harm. No request is answered
+/// in between: that happens on this shard.
 Task<Result<>> Relay::State::start() {
     started = home_.clock().wall();
     make_parts();
-    recordings->start();
-    if (auto r = co_await restore(); !r) co_return r;
-    if (!options.admin_destination.empty()) {
-        DestinationRule rule;  // shown in the list as vw's (VW-50); dialled by the console
-        rule.id = api_rule;
-        rule.stream = "api";
-        rule.destination = options.admin_destination;
-        rules.destinations[rule.id] = rule;
-    }
+    auto kept = co_await restored();
+    if (!kept) co_return kept.error();
     if (auto r = listen(); !r) co_return r;
-    if (!options.admin_destination.empty()) {
-        Console::Plan plan;
-        plan.url = options.admin_destination;
-        plan.tls = options.tls_client;
-        plan.use_proxy = options.use_proxy;
-        plan.ping = options.ping;
-        console = std::make_unique<Console>(resolver, *this, std::move(plan));
-    }
+    begin(*kept);
     co_return Result<>{};
+}
+
+void Relay::State::begin(const Rules& kept) {
+    recordings->start();
+    change_to(kept);
+    if (options.admin_destination.empty()) return;
+    DestinationRule rule;  // shown in the list as vw's (VW-50); dialled by the console
+    rule.id = api_rule;
+    rule.stream = "api";
+    rule.destination = options.admin_destination;
+    rules.destinations[rule.id] = rule;
+    Console::Plan plan;
+    plan.url = options.admin_destination;
+    plan.tls = options.tls_client;
+    plan.use_proxy = options.use_proxy;
+    plan.ping = options.ping;
+    console = std::make_unique<Console>(resolver, *this, std::move(plan));
 }
 
 void Relay::State::put_recording(const std::string& id, const std::string& stream, const std::string& name) {

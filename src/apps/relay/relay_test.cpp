@@ -245,6 +245,24 @@ TEST(Relay, PagesOfOtherSitesAreRefusedAtEveryDoor_Lesson_32) {
     });
 }
 
+TEST(Relay, PagesThatAreLetInMayReadTheAnswers) {
+    RelayOptions options;
+    options.access.allowed_origins = {"https://page.example"};
+    with_relay(options, [](RelayRig& rig) -> Task<void> {
+        const auto get = co_await rig.ask("GET", "/api/streams/all", "", "Origin: https://page.example\r\n");
+        EXPECT_EQ(get.header("access-control-allow-origin"), "https://page.example");
+        const std::string asks = "Access-Control-Request-Method: DELETE\r\n";
+        const auto before =
+            co_await rig.ask("OPTIONS", "/api/streams/x", "", "Origin: https://page.example\r\n" + asks);
+        EXPECT_EQ(before.status, 204);
+        EXPECT_NE(before.header("access-control-allow-methods").find("DELETE"), std::string::npos);
+        const auto other = co_await rig.ask("OPTIONS", "/api/streams/x", "", "Origin: https://evil.example\r\n" + asks);
+        EXPECT_EQ(other.status, 403);
+        const auto none = co_await rig.ask("GET", "/api/streams/all");
+        EXPECT_EQ(none.header("access-control-allow-origin"), "");
+    });
+}
+
 TEST(Relay, ABodyThatIsTooLargeIsRefused_B6) {
     with_relay({}, [](RelayRig& rig) -> Task<void> {
         const auto large = co_await rig.ask("POST", "/api/streams", std::string((64u << 10) + 1, ' '));

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/env.h"
 #include "base/log.h"
+#include "base/numbers.h"
 #include "faces/cli/commands.h"
 #include "faces/cli/exit_codes.h"
 #include "faces/cli/relay_options.h"
@@ -70,6 +72,8 @@ int run_vw(int argc, char** argv) {
     if (command != "stream") return unknown("command", command);
     log::Settings settings;
     settings.colour = log::colour_wanted();
+    const auto json = parse_bool(env("LOG_JSON").value_or("false"));
+    settings.json = json && *json;
     RelayArguments arguments;
     arguments.as_vw = true;
     return run_relay(arguments, settings, false);
