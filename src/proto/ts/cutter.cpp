@@ -12,7 +12,6 @@ Micros micros_of(std::int64_t ticks) {
     return Micros(ticks * 100 / 9);
 }  // 90 kHz
 
-constexpr std::byte sync{sync_byte};
 constexpr Micros backward{100'000};             ///< a decode time further back than this is a break in time
 constexpr std::uint16_t last_table_pid = 0x1f;  ///< 13818-1 table 2-3, EN 300 468 table 1: PIDs of tables
 

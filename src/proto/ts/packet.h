@@ -9,6 +9,7 @@ namespace weir::ts {
 
 inline constexpr std::size_t packet_size = 188;
 inline constexpr std::uint8_t sync_byte = 0x47;
+inline constexpr std::byte sync{sync_byte};
 inline constexpr std::uint16_t null_pid = 0x1fff;
 
 /// One transport packet, read in place; `data` has packet_size bytes and begins with the sync byte.

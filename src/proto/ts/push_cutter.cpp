@@ -9,12 +9,11 @@
 namespace weir::ts {
 namespace {
 
-constexpr std::byte sync{sync_byte};
 constexpr std::size_t stray_most = 1024;                              ///< bytes in front of the first packet
 constexpr std::size_t telling = stray_most + 4 * packet_size;         ///< so many bytes say what it is
 constexpr std::uint8_t counter_unknown = 0xff, counter_twice = 0x10;  ///< beside the 4 bits of the counter
 
-enum class Kind : std::uint8_t { unknown, ts, opaque };
+enum class PushKind : std::uint8_t { unknown, ts, opaque };
 
 /// Sync bytes at `at` and each packet on from there, five at most; 0 when one that is there is none.
 std::size_t rhythm(std::span<const std::byte> data, std::size_t at) {
@@ -25,13 +24,13 @@ std::size_t rhythm(std::span<const std::byte> data, std::size_t at) {
 }
 
 /// What the first bytes are. `all`: nothing more came with them.
-Kind judge(std::span<const std::byte> data, bool all) {
+PushKind judge(std::span<const std::byte> data, bool all) {
     const auto beats = rhythm(data, 0);
-    if (beats >= 2 || (beats == 1 && all && data.size() == packet_size)) return Kind::ts;
-    if (beats == 1) return Kind::unknown;
+    if (beats >= 2 || (beats == 1 && all && data.size() == packet_size)) return PushKind::ts;
+    if (beats == 1) return PushKind::unknown;
     for (std::size_t at = 1; at < std::min(data.size(), stray_most); ++at)
-        if (rhythm(data, at) >= 3) return Kind::ts;
-    return all || data.size() >= telling ? Kind::opaque : Kind::unknown;
+        if (rhythm(data, at) >= 3) return PushKind::ts;
+    return all || data.size() >= telling ? PushKind::opaque : PushKind::unknown;
 }
 
 bool whole_packets(std::span<const std::byte> data) {
@@ -108,7 +107,7 @@ struct PushCutter::State {
     Settings s;
     Stats stats;
     Cutter cutter;
-    Kind kind = Kind::unknown;
+    PushKind kind = PushKind::unknown;
     Gathered waiting;
     std::vector<std::uint32_t> borders_waiting;  ///< while the kind is unknown
     std::size_t since_border = 0;                ///< bytes of the sender's chunk under way
@@ -231,7 +230,7 @@ std::size_t PushCutter::State::take_packets(const Bytes& from, std::vector<Item>
 
 void PushCutter::State::release(std::vector<Item>& out) {
     if (waiting.size() == 0) return;
-    if (kind == Kind::ts) {
+    if (kind == PushKind::ts) {
         const auto region = waiting.all();
         waiting.keep_from(take_packets(region, out));
         return;
@@ -248,7 +247,7 @@ void PushCutter::State::gather(const Bytes& piece, bool ends, std::vector<Item>&
 }
 
 void PushCutter::State::feed(const Bytes& piece, std::span<const std::uint32_t> borders, std::vector<Item>& out) {
-    const auto worth = kind == Kind::ts ? s.least_message : 1;
+    const auto worth = kind == PushKind::ts ? s.least_message : 1;
     std::size_t from = 0, last = 0;
     for (const std::size_t border : borders) {
         if (border > piece.size() || border < last) continue;
@@ -260,14 +259,14 @@ void PushCutter::State::feed(const Bytes& piece, std::span<const std::uint32_t> 
         from = border;
     }
     since_border += piece.size() - last;
-    const bool enough = kind == Kind::ts && !has_borders && waiting.size() + piece.size() - from >= s.enough;
+    const bool enough = kind == PushKind::ts && !has_borders && waiting.size() + piece.size() - from >= s.enough;
     gather(piece.slice(from), enough, out);
 }
 
 void PushCutter::State::decide(bool all, std::vector<Item>& out) {
     kind = judge(waiting.all().view(), all);
-    if (kind == Kind::unknown) return;
-    in_step = kind == Kind::ts && waiting.all().data()[0] == sync && rhythm(waiting.all().view(), 0) != 0;
+    if (kind == PushKind::unknown) return;
+    in_step = kind == PushKind::ts && waiting.all().data()[0] == sync && rhythm(waiting.all().view(), 0) != 0;
     const auto first = waiting.all();
     const auto borders = std::exchange(borders_waiting, {});
     waiting.keep_from(first.size());
@@ -282,7 +281,7 @@ void PushCutter::feed(const Bytes& piece, std::span<const std::uint32_t> borders
     auto& s = *state_;
     s.arrival = arrival;
     s.stats.bytes += piece.size();
-    if (s.kind != Kind::unknown) return s.feed(piece, borders, out);
+    if (s.kind != PushKind::unknown) return s.feed(piece, borders, out);
     for (const auto border : borders)
         if (border <= piece.size()) s.borders_waiting.push_back(static_cast<std::uint32_t>(s.waiting.size() + border));
     s.waiting.add(piece);
@@ -294,9 +293,9 @@ void PushCutter::message(const Bytes& payload, bool text, SteadyTime arrival, st
     s.arrival = arrival;
     s.stats.bytes += payload.size();
     if (text) return s.hand_opaque(payload, true, out);
-    const bool packets = s.kind != Kind::opaque && whole_packets(payload.view());
-    if (s.kind == Kind::ts && payload.empty()) return;
-    if (!payload.empty()) s.kind = packets ? Kind::ts : Kind::opaque;
+    const bool packets = s.kind != PushKind::opaque && whole_packets(payload.view());
+    if (s.kind == PushKind::ts && payload.empty()) return;
+    if (!payload.empty()) s.kind = packets ? PushKind::ts : PushKind::opaque;
     if (packets)
         (void)s.take_run(payload, 0, out);
     else
@@ -305,14 +304,14 @@ void PushCutter::message(const Bytes& payload, bool text, SteadyTime arrival, st
 
 void PushCutter::flush(std::vector<Item>& out) {
     auto& s = *state_;
-    if (s.kind == Kind::unknown && s.waiting.size() != 0) s.decide(true, out);
-    if (s.kind != Kind::unknown) s.release(out);
+    if (s.kind == PushKind::unknown && s.waiting.size() != 0) s.decide(true, out);
+    if (s.kind != PushKind::unknown) s.release(out);
 }
 
 void PushCutter::close(std::vector<Item>& out) {
     auto& s = *state_;
     flush(out);
-    if (s.kind == Kind::ts)
+    if (s.kind == PushKind::ts)
         s.stats.dropped_bytes += s.waiting.size();
     else
         s.release(out);
