@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::size_t said_most = 64u << 10;  ///< waiting for one viewer alone
 constexpr std::size_t said_overhead = 64;     ///< what keeping a frame costs besides its bytes
-constexpr auto relaxed = std::memory_order_relaxed;
 
 Bytes frame_of(ws::Opcode opcode, const Bytes& payload = {}) {
     return ws::make_frame(opcode, payload.view());
@@ -135,7 +134,7 @@ void FanOut::say(const ViewerPtr& viewer, Bytes frame) {
         return end(v, wrote.error().text());
     }
     note_written(v, *wrote);
-    bytes_.fetch_add(*wrote, relaxed);
+    bytes_.fetch_add(*wrote, std::memory_order_relaxed);
     if (*wrote == frame.size()) return;
     go_alone(v);
     v.said_ = frame.size() + said_overhead;
@@ -179,7 +178,7 @@ void FanOut::let_go(const ViewerPtr& viewer) {
     all_[v.seat_]->seat_ = v.seat_;
     const auto keep = viewer;
     all_.pop_back();
-    viewers_.fetch_sub(1, relaxed);
+    viewers_.fetch_sub(1, std::memory_order_relaxed);
     if (v.plan_.until) --timed_;
     if (all_.empty()) emptied_.notify();
     const auto plan = std::exchange(v.plan_, {});

@@ -7,14 +7,14 @@
 namespace weir::relay {
 namespace {
 
-constexpr std::string_view plain = "text/plain; charset=utf-8", json = "application/json";
+constexpr std::string_view plain_type = "text/plain; charset=utf-8", json_type = "application/json";
 
 RestAnswer text(int status, std::string_view line) {
-    return {status, std::string(plain), fmt::format("{}\n", line), {}};
+    return {status, std::string(plain_type), fmt::format("{}\n", line), {}};
 }
 
 RestAnswer object(std::string body, Change change = {}) {
-    return {200, std::string(json), std::move(body), std::move(change)};
+    return {200, std::string(json_type), std::move(body), std::move(change)};
 }
 
 /// VW-20: no body, no Allow.
@@ -31,21 +31,21 @@ bool puts(std::string_view method) {
 }
 
 /// The three kinds of rules and how each is read, shown and dropped.
-struct Streams {
+struct StreamRulesApi {
     static constexpr std::string_view missing = "Stream not found";
     static constexpr auto drop = Change::What::drop_stream, drop_all = Change::What::drop_streams;
     static Result<StreamRule> parse(std::string_view body) { return parse_stream_rule(body); }
     static const auto& map(const Rules& rules) { return rules.streams; }
     static std::string show(const StreamRule& rule) { return feeds_json(rule.feeds); }
 };
-struct Destinations {
+struct DestinationRulesApi {
     static constexpr std::string_view missing = "Destination not found";
     static constexpr auto drop = Change::What::drop_destination, drop_all = Change::What::drop_destinations;
     static Result<DestinationRule> parse(std::string_view body) { return parse_destination_rule(body); }
     static const auto& map(const Rules& rules) { return rules.destinations; }
     static std::string show(const DestinationRule& rule) { return to_json(rule); }
 };
-struct Recordings {
+struct RecordingRulesApi {
     static constexpr std::string_view missing = "Recording not found";
     static constexpr auto drop = Change::What::drop_recording, drop_all = Change::What::drop_recordings;
     static Result<RecordingRule> parse(std::string_view body) { return parse_recording_rule(body); }
@@ -108,11 +108,12 @@ RestAnswer page_not_found() {
 
 RestAnswer answer_rest(std::string_view method, std::string_view path, std::string_view body, const RuleView& view) {
     if (path == "/healthcheck")
-        return method == "GET" ? RestAnswer{200, std::string(plain), "\"ok\"\n", {}} : wrong_method();
+        return method == "GET" ? RestAnswer{200, std::string(plain_type), "\"ok\"\n", {}} : wrong_method();
     if (path == "/api") return {};
-    if (const auto rest = below(path, "/api/streams")) return rules_of<Streams>(method, *rest, body, view);
-    if (const auto rest = below(path, "/api/destinations")) return rules_of<Destinations>(method, *rest, body, view);
-    if (const auto rest = below(path, "/api/recordings")) return rules_of<Recordings>(method, *rest, body, view);
+    if (const auto rest = below(path, "/api/streams")) return rules_of<StreamRulesApi>(method, *rest, body, view);
+    if (const auto rest = below(path, "/api/destinations"))
+        return rules_of<DestinationRulesApi>(method, *rest, body, view);
+    if (const auto rest = below(path, "/api/recordings")) return rules_of<RecordingRulesApi>(method, *rest, body, view);
     return page_not_found();
 }
 

@@ -16,7 +16,7 @@
 namespace weir::relay {
 namespace {
 
-constexpr std::uint64_t longest_file = 16u << 20;
+constexpr std::uint64_t largest_rules_file = 16u << 20;
 
 /// A descriptor that closes itself.
 class Descriptor {
@@ -65,7 +65,8 @@ Result<std::optional<std::string>> read_whole(const Path& path) {
         if (n < 0) return from_errno(errno, path.string());
         if (n == 0) return std::optional(std::move(text));
         text.append(piece, static_cast<std::size_t>(n));
-        if (text.size() > longest_file) return Error{Errc::bad_input, "too large for a rules file", path.string()};
+        if (text.size() > largest_rules_file)
+            return Error{Errc::bad_input, "too large for a rules file", path.string()};
     }
 }
 
