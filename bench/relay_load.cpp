@@ -10,6 +10,7 @@
 // With --push - the port is read from standard input, once the viewers are there. Prints "begin" and "end" around what is
 // to be measured, then one JSON line.
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -115,6 +116,14 @@ bench::Peer take_sink(int listener, SSL_CTX* tls) {
     return peer;
 }
 
+/// Of this process, all threads.
+double cpu_seconds() {
+    rusage used{};
+    getrusage(RUSAGE_SELF, &used);
+    const auto seconds = [](timeval t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+    return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
 /// Pushes on a thread of its own, so that a relay that does not read is not hidden by viewers that do.
 class Pusher {
 public:
@@ -196,6 +205,7 @@ public:
             measure(pusher);
         else
             drain(pusher);
+        cpu_ = cpu_seconds() - cpu_before_;
         say("end");
         pusher.stop();
         report(pusher);
@@ -276,6 +286,7 @@ private:
             v.bytes_before = v.bytes, v.payload_before = v.watcher.payload, v.messages_before = v.watcher.messages;
         measuring_ = true;
         began_ = bench::now_ns();
+        cpu_before_ = cpu_seconds();
         say("begin");
         until(began_ + static_cast<std::uint64_t>(std::stod(o_["--seconds"]) * 1e9));
         ended_ = bench::now_ns();
@@ -331,10 +342,10 @@ private:
             "{\"payload\": %.0f, \"least\": %llu, \"most\": %llu, \"lost\": %llu, \"checked\": %llu, \"messages\": "
             "%llu, "
             "\"unaligned\": %llu, \"missing\": %llu, \"broken\": %llu, \"p50_ms\": %.3f, \"p99_ms\": %.3f, "
-            "\"seconds\": %.3f, \"late_ms\": %.1f, \"pushed_packets\": %llu}\n",
+            "\"seconds\": %.3f, \"late_ms\": %.1f, \"load_cpu\": %.3f, \"pushed_packets\": %llu}\n",
             whole, ull(least), ull(most), ull(lost), ull(checked), ull(messages), ull(unaligned), ull(missing),
             ull(broken), at(0.5), at(0.99), static_cast<double>(ended_ - began_) / 1e9,
-            static_cast<double>(pusher.late_ns()) / 1e6, ull(pusher.packets()));
+            static_cast<double>(pusher.late_ns()) / 1e6, cpu_, ull(pusher.packets()));
     }
     static unsigned long long ull(std::uint64_t n) { return n; }
 
@@ -345,6 +356,7 @@ private:
     std::vector<std::byte> scratch_ = std::vector<std::byte>(256u << 10);
     int poller_ = epoll_create1(0);
     bool measuring_ = false;
+    double cpu_before_ = 0, cpu_ = 0;
     std::uint64_t began_ = 0, ended_ = 0, last_byte_ = 0, total_ = 0;
 };
 
