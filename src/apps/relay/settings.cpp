@@ -51,6 +51,15 @@ constexpr std::array<Place, 26> places{{{"listen", &RelayWords::listen},
                                         {"ingest_timeout", &RelayWords::ingest_timeout},
                                         {"public_url", &RelayWords::public_url}}};
 
+/// Those that are on or off.
+struct Switch {
+    std::string_view name;
+    bool RelayWords::*word;
+};
+constexpr std::array<Switch, 3> switches{{{"no_page", &RelayWords::no_page},
+                                          {"no_proxy", &RelayWords::no_proxy},
+                                          {"allow_no_booking_id", &RelayWords::allow_no_booking_id}}};
+
 /// Numbers that vw read and of which weir needs none (VW-82).
 constexpr std::array<std::string_view, 6> unread{"httpwaitms",      "muxbufferlength", "clientbufferlength",
                                                  "clienttimeoutms", "httpflushms",     "httptimeoutms"};
@@ -251,6 +260,13 @@ Result<std::vector<std::string>> add_environment(RelayWords& words,
     for (const auto name : unread)
         if (const auto text = value(name); !text.empty())
             if (auto ok = parse_int(text, 0); !ok) return wrong(variable(name), fmt::format("'{}' is no number", text));
+    for (const auto& each : switches) {
+        const auto text = value(each.name);
+        if (text.empty()) continue;
+        auto on = parse_bool(text);
+        if (!on) return wrong(variable(each.name), fmt::format("'{}' is neither true nor false", text));
+        words.*(each.word) = words.*(each.word) || *on;
+    }
     if (!value("cpuprofile").empty())
         notes.push_back("VW_CPUPROFILE is accepted and does nothing here; 'perf record -p PID' shows where time goes");
     // A secret and its file are one setting: a flag for either hides both variables.

@@ -94,6 +94,15 @@ TEST(RelaySettings, AProfileIsNotedAndListsAreTaken_VW_85) {
     EXPECT_EQ(words.allow_origins, (std::vector<std::string>{"https://a.example", "https://b.example"}));
 }
 
+TEST(RelaySettings, SwitchesAreVariablesToo) {
+    const auto options = with({"VW_NO_PAGE=true", "VW_ALLOW_NO_BOOKING_ID=1", "VW_NO_PROXY=false"});
+    ASSERT_TRUE(options) << options.error().text();
+    EXPECT_FALSE(options->page);
+    EXPECT_TRUE(options->access.allow_no_booking_id);
+    EXPECT_TRUE(options->use_proxy);
+    EXPECT_EQ(with({"VW_NO_PAGE=maybe"}).error().text(), "VW_NO_PAGE: 'maybe' is neither true nor false");
+}
+
 TEST(RelaySettings, AnOpenListenerNeedsASecretOrTheWordNone) {
     for (const char* listen : {"VW_LISTEN=0.0.0.0", "VW_LISTEN=::", "VW_LISTEN=192.0.2.1", "VW_LISTEN=*"}) {
         const auto refused = with({listen});

@@ -34,10 +34,10 @@ void add_access(CLI::App* c, relay::RelayWords& w) {
     c->add_option("--push-secret-file", w.push_secret_file, "the same, out of a file: others see command lines");
     c->add_option("--admin-token", w.admin_token,
                   "for /api, /ws/api and /metrics, brought the same ways; made and shown once when the relay is open");
-    c->add_option("--admin-token-file", w.admin_token_file);
+    c->add_option("--admin-token-file", w.admin_token_file, "the same, out of a file");
     c->add_option("--viewer-secret", w.viewer_secret,
                   "viewers bring JSON web tokens signed with it (weir relay token)");
-    c->add_option("--viewer-secret-file", w.viewer_secret_file);
+    c->add_option("--viewer-secret-file", w.viewer_secret_file, "the same, out of a file");
     c->add_option("--viewer-key", w.viewer_key, "PEM file: a public key (RSA, EC) in the place of that secret");
     c->add_option("--audience", w.audience, "what tokens have to name as their audience");
     c->add_flag("--allow-no-booking-id", w.allow_no_booking_id, "tokens need no booking id");
@@ -61,7 +61,7 @@ void add_work(CLI::App* c, relay::RelayWords& w) {
     c->add_option("--api", w.api, "ws(s)://… that becomes the console (VW_API)");
     c->add_option("--jsmpeg-secret", w.jsmpeg_secret,
                   "take the place of jsmpeg's relay: http://HOST:8081/SECRET in, ws://HOST:8082/ out");
-    c->add_option("--jsmpeg-secret-file", w.jsmpeg_secret_file);
+    c->add_option("--jsmpeg-secret-file", w.jsmpeg_secret_file, "the same, out of a file");
     c->add_option("--jsmpeg-ports", w.jsmpeg_ports, "IN,OUT (8081,8082)");
     c->add_flag("--no-page", w.no_page, "no page for people at /");
 }
@@ -75,21 +75,21 @@ CLI::App* add_relay_options(CLI::App& app, RelayArguments& arguments) {
     add_network(c, arguments.words);
     add_access(c, arguments.words);
     add_work(c, arguments.words);
-    c->footer(std::string(
-                  "\nExamples:\n"
-                  "  weir relay\n"
-                  "  ffmpeg -re -i film.mp4 -f mpegts -codec:v mpeg1video -bf 0 http://127.0.0.1:8888/ts/video0\n"
-                  "  curl -d '{\"stream\":\"stream/a\",\"feeds\":[\"video0\",\"audio0\"]}' "
-                  "http://127.0.0.1:8888/api/streams\n"
-                  "  curl -d '{\"id\":\"0\",\"stream\":\"stream/a\",\"destination\":\"wss://host/in/a\"}' "
-                  "http://127.0.0.1:8888/api/destinations\n"
-                  "  ffplay http://127.0.0.1:8888/live/video0.ts\n"
-                  "  weir relay --listen 0.0.0.0 --push-secret-file push.txt --viewers anyone --rules rules.json\n"
-                  "  weir relay --jsmpeg-secret s3cret\n"
-                  "  weir relay --command 'cam=[\"ffmpeg\",\"-i\",\"/dev/video0\",\"-f\",\"mpegts\",\"{url}\"]'\n\n"
-                  "Each flag is also a variable: --push-secret is VW_PUSH_SECRET (or RELAYHOST_…, WEIR_RELAY_…), flags "
-                  "count more.\nCtrl-C ends it; SIGHUP reads the rules again.\n\n") +
-              exit_code_table);
+    c->footer(
+        std::string("\nExamples:\n"
+                    "  weir relay\n"
+                    "  ffmpeg -re -i film.mp4 -f mpegts -codec:v mpeg1video -bf 0 http://127.0.0.1:8888/ts/video0\n"
+                    "  curl -d '{\"stream\":\"stream/a\",\"feeds\":[\"video0\",\"audio0\"]}' "
+                    "http://127.0.0.1:8888/api/streams\n"
+                    "  curl -d '{\"id\":\"0\",\"stream\":\"stream/a\",\"destination\":\"wss://host/in/a\"}' "
+                    "http://127.0.0.1:8888/api/destinations\n"
+                    "  ffplay http://127.0.0.1:8888/live/video0.ts\n"
+                    "  weir relay --listen 0.0.0.0 --push-secret-file push.txt --viewers anyone --rules rules.json\n"
+                    "  weir relay --jsmpeg-secret s3cret\n"
+                    "  weir relay --command 'cam=[\"ffmpeg\",\"-i\",\"/dev/video0\",\"-f\",\"mpegts\",\"{url}\"]'\n\n"
+                    "Each flag but --command is also a variable: --push-secret is VW_PUSH_SECRET (or RELAYHOST_…, "
+                    "WEIR_RELAY_…); flags count more.\nCtrl-C ends it; SIGHUP reads the rules again.\n\n") +
+        exit_code_table);
     return c;
 }
 
