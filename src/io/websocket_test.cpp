@@ -10,7 +10,7 @@ namespace weir {
 namespace {
 
 using test::BenchShard;
-using test::Wire;
+using test::FarEnd;
 using test::WireConnection;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -118,7 +118,7 @@ protected:
 
     Bench bench;
     BenchShard shard{bench};
-    std::shared_ptr<Wire> wire = std::make_shared<Wire>(bench);
+    std::shared_ptr<FarEnd> wire = std::make_shared<FarEnd>(bench);
     std::unique_ptr<WebSocket> socket;
     std::vector<std::string> received;
     std::optional<Error> ended;
@@ -162,7 +162,7 @@ TEST_F(WebSocketTest, AServerDoesNotMask) {
 /// relay WIN-1: 188-byte chunks are many; the borders stay, the system calls go.
 TEST_F(WebSocketTest, Win1QueuedMessagesShareOneWriteAndFewPieces) {
     for (const auto role : {ws::Role::client, ws::Role::server}) {
-        wire = std::make_shared<Wire>(bench);
+        wire = std::make_shared<FarEnd>(bench);
         open(role);
         std::vector<Message> queue;
         std::vector<std::string> expected;
@@ -179,7 +179,7 @@ TEST_F(WebSocketTest, Win1QueuedMessagesShareOneWriteAndFewPieces) {
 
 TEST_F(WebSocketTest, MessagesOfAllSizesKeepTheirOrder) {
     for (const auto role : {ws::Role::client, ws::Role::server}) {
-        wire = std::make_shared<Wire>(bench);
+        wire = std::make_shared<FarEnd>(bench);
         open(role);
         std::vector<Message> queue;
         std::vector<std::string> expected;
@@ -340,7 +340,7 @@ class PeersClose : public WebSocketTest, public testing::WithParamInterface<Clos
 
 TEST_P(PeersClose, IsAnsweredWithItsCode) {
     for (const auto role : {ws::Role::client, ws::Role::server}) {
-        wire = std::make_shared<Wire>(bench);
+        wire = std::make_shared<FarEnd>(bench);
         open(role);
         start_reading();
         EXPECT_FALSE(socket->close_code());
@@ -395,7 +395,7 @@ TEST_F(WebSocketTest, CloseReadsItselfWhenNobodyElseDoes) {
 
 TEST_F(WebSocketTest, CloseGivesASilentPeerASecond) {
     for (const bool reads : {true, false}) {
-        wire = std::make_shared<Wire>(bench);
+        wire = std::make_shared<FarEnd>(bench);
         open(ws::Role::client);
         if (reads) start_reading();
         bool done = false;
@@ -497,7 +497,7 @@ TEST_F(WebSocketTest, AWriteThatMissedItsDeadlineEndsTheReaderToo) {
 
 TEST_F(WebSocketTest, MayGoWhileItReadsWritesAndSaysGoodbye) {
     for (const bool closes : {false, true}) {
-        wire = std::make_shared<Wire>(bench);
+        wire = std::make_shared<FarEnd>(bench);
         open(ws::Role::client, {.ping = Millis(1'000), .pong = Millis(2'000)});
         ended.reset();
         start_reading();

@@ -30,7 +30,7 @@ public:
         Policy policy;
         Millis batch{5};                      ///< small chunks wait this long for more to share a write; 0: never
         Millis batch_most{10};                ///< the wait grows with the viewers of a shard, from 50 on, up to this
-        std::size_t batch_bytes = 48u << 10;  ///< and it ends when there is so much
+        std::size_t batch_bytes = 16u << 10;  ///< and it ends when there is so much: a picture goes at once
         std::size_t batch_from_viewers = 8;   ///< with fewer on a shard, writes cost little and nothing waits
         Millis ping{54'000},
             pong{60'000};       ///< websocket (VW-46): sent; no sign of life for so long ends it; ping 0: neither

@@ -88,8 +88,8 @@ struct Topic {
 
 constexpr std::array<std::byte, 4> mask{std::byte{9}, std::byte{8}, std::byte{7}, std::byte{6}};
 
-struct Client {
-    explicit Client(Topic& t) : topic(t), socket(t.home.executor()) {}
+struct WsClient {
+    explicit WsClient(Topic& t) : topic(t), socket(t.home.executor()) {}
     Topic& topic;
     tcp::socket socket;
     ws::Decoder decoder{ws::Role::client};
@@ -146,7 +146,7 @@ struct Client {
     }
 };
 
-Task<void> listen(Client& client, std::size_t& connected) {
+Task<void> listen(WsClient& client, std::size_t& connected) {
     const bool open = co_await client.connect();
     EXPECT_TRUE(open);
     ++connected;
@@ -158,10 +158,10 @@ TEST(ViewersWebsocketServer, SC23_EachMessageOnceToEveryOtherClientOnTwoShards) 
     constexpr std::size_t count = 12, rounds = 20;
     shards.run([&](Shards& both) -> Task<int> {
         Topic topic(both);
-        std::vector<std::unique_ptr<Client>> clients;
+        std::vector<std::unique_ptr<WsClient>> clients;
         std::size_t connected = 0;
         for (std::size_t i = 0; i < count; ++i) {
-            clients.push_back(std::make_unique<Client>(topic));
+            clients.push_back(std::make_unique<WsClient>(topic));
             topic.clients.spawn(listen(*clients.back(), connected));
         }
         while (connected != count) (void)co_await topic.home.clock().sleep_for(Millis(1));
@@ -205,7 +205,7 @@ TEST(ViewersWebsocketServer, ThousandConnectsAndDisconnectsLeaveNothing) {
     shards.run([&](Shards& both) -> Task<int> {
         Topic topic(both);
         for (int i = 0; i < times; ++i) {
-            Client client(topic);
+            WsClient client(topic);
             const bool open = co_await client.connect();
             EXPECT_TRUE(open);
             if (!open) break;
@@ -228,9 +228,9 @@ TEST(ViewersWebsocketServer, StopDoesNotWaitForViewersThatTakeNothing) {
     Shards shards(2);
     shards.run([&](Shards& both) -> Task<int> {
         Topic topic(both);
-        std::vector<std::unique_ptr<Client>> clients;
+        std::vector<std::unique_ptr<WsClient>> clients;
         for (int i = 0; i < 4; ++i) {
-            clients.push_back(std::make_unique<Client>(topic));
+            clients.push_back(std::make_unique<WsClient>(topic));
             const bool open = co_await clients.back()->connect();
             EXPECT_TRUE(open);
         }

@@ -35,8 +35,8 @@ private:
 };
 
 /// What the far end of a connection sees and does.
-struct Wire {
-    explicit Wire(testing_support::Bench& bench)
+struct FarEnd {
+    explicit FarEnd(testing_support::Bench& bench)
         : readable(bench.io.get_executor()), writable(bench.io.get_executor()) {}
     void arrive(std::string bytes) {
         incoming.push_back(std::move(bytes));
@@ -63,7 +63,7 @@ struct Wire {
 /// Our end of it.
 class WireConnection final : public Connection {
 public:
-    WireConnection(Shard& shard, std::shared_ptr<Wire> wire) : shard_(shard), wire_(std::move(wire)) {}
+    WireConnection(Shard& shard, std::shared_ptr<FarEnd> wire) : shard_(shard), wire_(std::move(wire)) {}
     ~WireConnection() override { wire_->shut = true; }
     [[nodiscard]] asio::any_io_executor executor() const noexcept override { return shard_.executor(); }
     [[nodiscard]] Shard& shard() noexcept override { return shard_; }
@@ -118,7 +118,7 @@ public:
 
 private:
     Shard& shard_;
-    std::shared_ptr<Wire> wire_;
+    std::shared_ptr<FarEnd> wire_;
     Bytes early_;
 };
 

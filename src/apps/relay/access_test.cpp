@@ -50,7 +50,7 @@ std::string token_for(const jwt::Claims& c) {
     return jwt::sign(c, viewer_secret);
 }
 
-int status_of(const Result<Grant>& r) {
+int refusal_status(const Result<Grant>& r) {
     return r ? 200 : r.error().status;
 }
 
@@ -140,7 +140,7 @@ TEST(RelayAccess, EachSecretIsGoodForItsOwnRight) {
         {"a wrong one beside a good one", Right::push, {{"authorization", "Bearer x"}}, "token=push-me", 200},
     };
     for (const auto& c : cases)
-        EXPECT_EQ(status_of(access.check(request_for("/ts/video0", c.headers, c.query), c.right, "video0", now)),
+        EXPECT_EQ(refusal_status(access.check(request_for("/ts/video0", c.headers, c.query), c.right, "video0", now)),
                   c.status)
             << c.name;
 }
@@ -167,13 +167,13 @@ TEST(RelayAccess, AnOpenListenerWithoutSecretsLetsNobodyIn) {
     const auto request = request_for("/ts/x", {{"host", "cam.example:8888"}});
     const Access closed(s);
     for (const auto right : {Right::push, Right::view, Right::admin})
-        EXPECT_EQ(status_of(closed.check(request, right, "x", now)), 403);
+        EXPECT_EQ(refusal_status(closed.check(request, right, "x", now)), 403);
     s.auth_none = true;
     const Access open(s);
     for (const auto right : {Right::push, Right::view, Right::admin}) EXPECT_TRUE(open.check(request, right, "x", now));
     s.push_secret = Secret("p");
     const Access half(s);
-    EXPECT_EQ(status_of(half.check(request, Right::push, "x", now)), 401);
+    EXPECT_EQ(refusal_status(half.check(request, Right::push, "x", now)), 401);
     EXPECT_TRUE(half.check(request, Right::view, "x", now));
 }
 
@@ -186,10 +186,10 @@ TEST(RelayAccess, AnOpenListenerMayShowToAllAndTakeFromNobody) {
     const auto view = access.check(request, Right::view, "x", now);
     ASSERT_TRUE(view);
     EXPECT_FALSE(view->write);
-    EXPECT_EQ(status_of(access.check(request, Right::push, "x", now)), 403);
-    EXPECT_EQ(status_of(access.check(request, Right::admin, "x", now)), 403);
+    EXPECT_EQ(refusal_status(access.check(request, Right::push, "x", now)), 403);
+    EXPECT_EQ(refusal_status(access.check(request, Right::admin, "x", now)), 403);
     const auto foreign = request_for("/ws/x", {{"host", "cam.example:8888"}, {"origin", "https://evil.example"}});
-    EXPECT_EQ(status_of(access.check(foreign, Right::view, "x", now)), 403);
+    EXPECT_EQ(refusal_status(access.check(foreign, Right::view, "x", now)), 403);
 }
 
 TEST(RelayAccess, AViewerKeyIsAskedOfWebsocketPublishersButNotOfLocalPushes) {
@@ -198,8 +198,8 @@ TEST(RelayAccess, AViewerKeyIsAskedOfWebsocketPublishersButNotOfLocalPushes) {
     const Access access(s);
     EXPECT_TRUE(access.check(request_for("/ts/x"), Right::push, "x", now));
     const auto socket = request_for("/in/x", {{"upgrade", "WebSocket"}});
-    EXPECT_EQ(status_of(access.check(socket, Right::push, "x", now)), 401);
-    EXPECT_EQ(status_of(access.check(request_for("/status"), Right::admin, "relay:stats", now)), 401);
+    EXPECT_EQ(refusal_status(access.check(socket, Right::push, "x", now)), 401);
+    EXPECT_EQ(refusal_status(access.check(request_for("/status"), Right::admin, "relay:stats", now)), 401);
 }
 
 // ------------------------------------------------------------------ other sites' pages
@@ -230,7 +230,7 @@ TEST(RelayAccess, OnLoopbackOtherSitesPagesAndReboundNamesAreRefused_Lesson32) {
         const auto request = request_for("/api/streams", c.headers);
         EXPECT_EQ(access.check_origin(request).has_value(), c.fine) << c.name;
         for (const auto right : {Right::push, Right::view, Right::admin})
-            EXPECT_EQ(status_of(access.check(request, right, "x", now)), c.fine ? 200 : 403) << c.name;
+            EXPECT_EQ(refusal_status(access.check(request, right, "x", now)), c.fine ? 200 : 403) << c.name;
     }
 }
 
@@ -276,14 +276,14 @@ TEST(RelayAccess, CredentialsThatAPageMustKnowMakeItsOriginIrrelevant) {
     // A browser repeats Basic by itself, for any site's page.
     auto basic = foreign;
     basic.emplace_back("authorization", "Basic YW55b25lOnB1c2gtbWU=");
-    EXPECT_EQ(status_of(access.check(request_for("/ts/x", basic), Right::push, "x", now)), 403);
+    EXPECT_EQ(refusal_status(access.check(request_for("/ts/x", basic), Right::push, "x", now)), 403);
     EXPECT_FALSE(access.check_origin(request_for("/ts/x", basic)));
 }
 
 TEST(RelayAccess, AnInventedTokenDoesNotOpenARelayThatAsksForNone) {
     const Access access{AccessSettings{}};
     const auto request = request_for("/api/streams", {{"origin", "https://evil.example"}}, "token=anything");
-    EXPECT_EQ(status_of(access.check(request, Right::admin, "", now)), 403);
+    EXPECT_EQ(refusal_status(access.check(request, Right::admin, "", now)), 403);
     EXPECT_FALSE(access.check_origin(request));
 }
 
@@ -327,7 +327,7 @@ TEST(RelayAccess, PractablesTokensNameTheirTopic_PR11) {
         auto claims = claims_for("x");
         c.change(claims);
         const auto got = access.check(request_for(c.path, {}, "token=" + token_for(claims)), c.right, "x", now);
-        EXPECT_EQ(status_of(got), c.status) << c.name;
+        EXPECT_EQ(refusal_status(got), c.status) << c.name;
         EXPECT_EQ(got ? "" : got.error().what, c.says) << c.name;
     }
 }
@@ -350,7 +350,7 @@ TEST(RelayAccess, ATokenOfAnotherSecretOrNoTokenIsRefused) {
     const Access access(with_secrets());
     for (const auto& token :
          {jwt::sign(claims_for("x"), Secret("another")), std::string("not.a.token"), std::string("x")})
-        EXPECT_EQ(status_of(access.check(request_for("/ws/x", {}, "token=" + token), Right::view, "x", now)), 401)
+        EXPECT_EQ(refusal_status(access.check(request_for("/ws/x", {}, "token=" + token), Right::view, "x", now)), 401)
             << token;
 }
 
@@ -359,8 +359,8 @@ TEST(RelayAccess, ScopesOpenTheDenyListAndTheStatus_PR5) {
     auto claims = claims_for("", {"relay:stats"});
     const auto request = request_for("/status", {{"authorization", token_for(claims)}});
     EXPECT_TRUE(access.check(request, Right::admin, "relay:stats", now));
-    EXPECT_EQ(status_of(access.check(request, Right::admin, "relay:admin", now)), 403);
-    EXPECT_EQ(status_of(access.check(request, Right::admin, "", now)), 401);
+    EXPECT_EQ(refusal_status(access.check(request, Right::admin, "relay:admin", now)), 403);
+    EXPECT_EQ(refusal_status(access.check(request, Right::admin, "", now)), 401);
     EXPECT_TRUE(access.check(request_for("/status", {}, "token=rule-me"), Right::admin, "relay:stats", now));
 }
 
@@ -443,12 +443,12 @@ TEST(RelayCodes, AreGoodOnceForThirtySecondsOnTheirTopic_SC18_PR8) {
     ASSERT_TRUE(grant);
     EXPECT_TRUE(grant->read);
     EXPECT_FALSE(grant->write);
-    EXPECT_EQ(status_of(access.use_code(once, "x", now + 29)), 401) << "used";
-    EXPECT_EQ(status_of(access.use_code(made(), "x", now + 30)), 401) << "too old";
-    EXPECT_EQ(status_of(access.use_code("", "x", now)), 401);
+    EXPECT_EQ(refusal_status(access.use_code(once, "x", now + 29)), 401) << "used";
+    EXPECT_EQ(refusal_status(access.use_code(made(), "x", now + 30)), 401) << "too old";
+    EXPECT_EQ(refusal_status(access.use_code("", "x", now)), 401);
     const auto other = made();
-    EXPECT_EQ(status_of(access.use_code(other, "y", now)), 403);
-    EXPECT_EQ(status_of(access.use_code(other, "x", now)), 401) << "used up by the attempt";
+    EXPECT_EQ(refusal_status(access.use_code(other, "y", now)), 403);
+    EXPECT_EQ(refusal_status(access.use_code(other, "x", now)), 401) << "used up by the attempt";
     EXPECT_NE(made(), made());
 }
 
@@ -456,7 +456,7 @@ TEST(RelayCodes, ATokenThatExpiresMeanwhileIsExpired) {
     Access access(with_secrets());
     auto claims = claims_for("x");
     claims.expires = now + 5;
-    EXPECT_EQ(status_of(access.use_code(*access.make_code(claims, "x", now), "x", now + 5)), 401);
+    EXPECT_EQ(refusal_status(access.use_code(*access.make_code(claims, "x", now), "x", now + 5)), 401);
 }
 
 TEST(RelayCodes, WaitingOnesAreBounded) {
@@ -509,9 +509,9 @@ TEST(RelayDenyList, RefusesUntilItExpiresOrIsAllowed_SC15_PR14) {
     const auto code = access.exchange(request, "x", now);
     ASSERT_TRUE(code);
     ASSERT_TRUE(access.deny("bid0", now + 100, now));
-    EXPECT_EQ(status_of(access.use_code(*code, "x", now)), 401) << "its unused code is gone";
+    EXPECT_EQ(refusal_status(access.use_code(*code, "x", now)), 401) << "its unused code is gone";
     EXPECT_EQ(access.exchange(request, "x", now).error().status, 403);
-    EXPECT_EQ(status_of(access.check(request_for("/ws/x", request.headers), Right::view, "x", now)), 403);
+    EXPECT_EQ(refusal_status(access.check(request_for("/ws/x", request.headers), Right::view, "x", now)), 403);
     EXPECT_EQ(access.denied_ids(now), std::vector<std::string>{"bid0"});
     access.allow("bid0", now + 50);
     EXPECT_TRUE(access.exchange(request, "x", now));

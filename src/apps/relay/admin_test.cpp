@@ -28,11 +28,11 @@ TEST(RelayAdmin, EveryRecordedMessageIsAnsweredAsVwDid_VW_52_to_60) {
     };
     World world;
     int seen = 0;
-    for (const auto& c : testing::recorded("vw_ws_admin_cases.jsonl")) {
-        const auto sent = testing::member(c, "send");
+    for (const auto& c : rig::recorded("vw_ws_admin_cases.jsonl")) {
+        const auto sent = rig::member(c, "send");
         const auto reply = world.ask(sent);
         const auto found = differences.find(sent);
-        EXPECT_EQ(reply, found == differences.end() ? testing::member(c, "reply") : found->second) << sent;
+        EXPECT_EQ(reply, found == differences.end() ? rig::member(c, "reply") : found->second) << sent;
         ++seen;
     }
     EXPECT_EQ(seen, 31);

@@ -13,7 +13,7 @@
 #include "runtime/deadline.h"
 #include "runtime/task_group.h"
 
-namespace weir::relay::testing {
+namespace weir::relay::rig {
 
 using namespace std::chrono_literals;
 using Wire = test::Wire;
@@ -155,4 +155,4 @@ inline void with_doors(const std::function<Task<void>(DoorsRig&)>& body) {
     return text.find(part) != std::string::npos;
 }
 
-}  // namespace weir::relay::testing
+}  // namespace weir::relay::rig

@@ -7,7 +7,7 @@
 namespace weir::relay {
 namespace {
 
-using namespace testing;
+using namespace rig;
 
 AccessSettings with_push_secret() {
     AccessSettings s;

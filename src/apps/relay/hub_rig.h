@@ -10,7 +10,7 @@
 #include "apps/relay/hub.h"
 #include "runtime/task_group.h"
 
-namespace weir::relay::test {
+namespace weir::relay::rig {
 
 /// Turns of the shard until `done`, at most 10 s.
 inline Task<bool> turns_until(Shard& home, std::function<bool()> done) {
@@ -109,4 +109,4 @@ inline Task<void> on_other(Shard& home, Shard& other, std::function<Task<void>()
     (void)co_await turns_until(home, [&] { return gone.load(); });
 }
 
-}  // namespace weir::relay::test
+}  // namespace weir::relay::rig

@@ -12,7 +12,7 @@
 namespace weir::relay {
 namespace {
 
-using namespace test;
+using namespace rig;
 using weir::test::TsMaker;
 
 Hub::Settings quick() {

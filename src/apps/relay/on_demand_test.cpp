@@ -9,8 +9,8 @@
 namespace weir::relay {
 namespace {
 
-using State = OnDemand::State;
-using test::turns_until;
+using CommandState = OnDemand::State;
+using rig::turns_until;
 using weir::test::on_shard;
 using weir::test::read_file;
 using weir::test::TempFolder;
@@ -41,10 +41,10 @@ TEST(OnDemand, RunsWhileWantedAndSomeTimeLonger) {
     on_shard([](Shard& home) -> Task<void> {
         OnDemand all(home, settings({"sleep", "1000"}));
         all.wanted("other", true);
-        EXPECT_EQ(only(all).state, State::idle);
+        EXPECT_EQ(only(all).state, CommandState::idle);
         all.wanted("cam", true);
         const auto running = only(all);
-        EXPECT_EQ(running.state, State::running);
+        EXPECT_EQ(running.state, CommandState::running);
         EXPECT_TRUE(running.since.has_value());
         EXPECT_TRUE(alive(running.pid));
         all.wanted("cam", false);
@@ -52,7 +52,7 @@ TEST(OnDemand, RunsWhileWantedAndSomeTimeLonger) {
         (void)co_await home.clock().sleep_for(Millis(60));
         EXPECT_EQ(only(all).pid, running.pid);
         all.wanted("cam", false);
-        const bool idle = co_await turns_until(home, [&] { return only(all).state == State::idle; });
+        const bool idle = co_await turns_until(home, [&] { return only(all).state == CommandState::idle; });
         EXPECT_TRUE(idle);
         EXPECT_FALSE(alive(running.pid));
         all.wanted("cam", true);
@@ -75,7 +75,7 @@ TEST(OnDemand, OneThatEndsTooEarlyIsStartedAgainAndItsLastWordsAreKept) {
         EXPECT_EQ(status.last_error, "exit status 3");
         EXPECT_EQ(status.last_lines.front(), "no such camera: http://127.0.0.1:1/ts/cam?token=***");
         all.wanted("cam", false);
-        const bool idle = co_await turns_until(home, [&] { return only(all).state == State::idle; });
+        const bool idle = co_await turns_until(home, [&] { return only(all).state == CommandState::idle; });
         EXPECT_TRUE(idle);
         co_await all.stop();
     });
@@ -86,7 +86,7 @@ TEST(OnDemand, WhatCannotBeStartedSaysSo) {
         OnDemand all(home, settings({"no-such-program-anywhere"}));
         all.wanted("cam", true);
         const auto status = only(all);
-        EXPECT_EQ(status.state, State::waiting);
+        EXPECT_EQ(status.state, CommandState::waiting);
         EXPECT_NE(status.last_error.find("no-such-program-anywhere"), std::string::npos) << status.last_error;
         co_await all.stop();
     });

@@ -10,7 +10,7 @@
 
 #include "apps/relay/json_text.h"
 
-namespace weir::relay::testing {
+namespace weir::relay::rig {
 
 inline std::vector<JsonText> recorded(const std::string& name) {
     std::ifstream in(std::string(WEIR_SOURCE_DIR) + "/tests/data/relay/" + name);
@@ -110,4 +110,4 @@ inline void expect_rest(const RestStep& step, int status, const std::string& typ
     }
 }
 
-}  // namespace weir::relay::testing
+}  // namespace weir::relay::rig

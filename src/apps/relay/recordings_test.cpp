@@ -14,8 +14,8 @@ namespace weir::relay {
 namespace {
 
 using namespace std::chrono_literals;
-using namespace test;
-using State = Recordings::State;
+using namespace rig;
+using RecordingState = Recordings::State;
 using weir::test::read_file;
 using weir::test::TempFolder;
 
@@ -56,7 +56,7 @@ struct Rig {
         (*from)->push(piece(bytes));
     }
     [[nodiscard]] Recordings::Status newest() const { return recordings->status().front(); }
-    Task<void> until(State state) {
+    Task<void> until(RecordingState state) {
         const bool came =
             co_await turns_until(hub->home(), [&] { return recordings->status().front().state == state; });
         EXPECT_TRUE(came) << name_of(newest().state) << " " << newest().error;
@@ -100,14 +100,14 @@ TEST(Recordings, APushedStreamBecomesAWholeFileWhenItsRuleGoes) {
     run_shards(1, [&](Shards& shards) -> Task<void> {
         Rig rig(shards, folder.path());
         EXPECT_TRUE(rig.recordings->begin("r1", "cam", "lab/one").has_value());
-        EXPECT_EQ(rig.newest().state, State::waiting);
+        EXPECT_EQ(rig.newest().state, RecordingState::waiting);
         co_await rig.push("cam", clip("clip.ts"));
-        co_await rig.until(State::recording);
+        co_await rig.until(RecordingState::recording);
         EXPECT_TRUE(rig.recordings->begin("r1", "cam", "lab/one").has_value()) << "the same again changes nothing";
         EXPECT_EQ(rig.recordings->status().size(), 1u);
         EXPECT_TRUE(rig.recordings->end("r1"));
         EXPECT_FALSE(rig.recordings->end("r1"));
-        co_await rig.until(State::finished);
+        co_await rig.until(RecordingState::finished);
         EXPECT_EQ(rig.newest().file, "lab/one.mp4");
         EXPECT_EQ(rig.newest().losses, 0u);
         const auto source = co_await look(shards.at(0), std::string(WEIR_SOURCE_DIR) + "/tests/data/media/clip.ts");
@@ -135,9 +135,9 @@ TEST(Recordings, APublisherThatComesAgainGoesOnInTheSameFile) {
             });
             EXPECT_TRUE(gone);
         }
-        co_await rig.until(State::recording);
+        co_await rig.until(RecordingState::recording);
         co_await rig.stop();
-        EXPECT_EQ(rig.newest().state, State::finished) << rig.newest().error;
+        EXPECT_EQ(rig.newest().state, RecordingState::finished) << rig.newest().error;
         const auto source = co_await look(shards.at(0), std::string(WEIR_SOURCE_DIR) + "/tests/data/media/clip.ts");
         const auto made = co_await look(shards.at(0), folder.path() / "twice.mp4");
         EXPECT_EQ(made.packets, source.packets * 3);
@@ -155,10 +155,10 @@ TEST(Recordings, AStreamIsRecordedWithAllItsFeeds) {
         EXPECT_TRUE(rig.recordings->begin("r", "stream/all", "").has_value());
         co_await rig.push("cam", clip("clip.ts"));
         co_await rig.push("old", clip("mpeg1_mp2.ts"));
-        co_await rig.until(State::recording);
+        co_await rig.until(RecordingState::recording);
         (void)co_await turns_until(shards.at(0), [&] { return rig.newest().bytes > 90'000; });
         rig.recordings->end("r");
-        co_await rig.until(State::finished);
+        co_await rig.until(RecordingState::finished);
         const auto file = rig.newest().file;
         EXPECT_TRUE(file.starts_with("stream-all 20") && file.ends_with(".mp4")) << file;
         const auto made = co_await look(shards.at(0), folder.path() / file);
@@ -174,7 +174,7 @@ TEST(Recordings, Mpeg1AndMp2FitIntoMp4) {
         Rig rig(shards, folder.path());
         EXPECT_TRUE(rig.recordings->begin("r", "cam", "old").has_value());
         co_await rig.push("cam", clip("mpeg1_mp2.ts"));
-        co_await rig.until(State::recording);
+        co_await rig.until(RecordingState::recording);
         co_await rig.stop();
         EXPECT_EQ(rig.newest().file, "old.mp4") << rig.newest().error;
         const auto source =
@@ -194,7 +194,7 @@ TEST(Recordings, MessagesAreKeptByteForByte) {
         PublisherInfo who = talker();
         const auto from = co_await rig.hub->publish("data", who);
         for (const auto* line : {"one\n", "two\n", "three\n"}) (*from)->message(true, Bytes::copy_of(line));
-        co_await rig.until(State::recording);
+        co_await rig.until(RecordingState::recording);
         co_await rig.stop();
         EXPECT_EQ(rig.newest().file, "log.txt") << rig.newest().error;
     });
@@ -208,7 +208,7 @@ TEST(Recordings, ANameThatIsTakenIsNeverWrittenOver) {
         Rig rig(shards, folder.path());
         EXPECT_TRUE(rig.recordings->begin("r", "cam", "x.mp4").has_value());
         co_await rig.push("cam", clip("clip.ts"));
-        co_await rig.until(State::recording);
+        co_await rig.until(RecordingState::recording);
         co_await rig.stop();
         EXPECT_EQ(rig.newest().file, "x.1.mp4") << rig.newest().error;
     });
@@ -222,7 +222,7 @@ TEST(Recordings, NothingThatCameLeavesNoFile) {
         EXPECT_TRUE(rig.recordings->begin("r", "cam", "").has_value());
         EXPECT_EQ(rig.recordings->begin("s", "cam", "../x").error().code, Errc::bad_input);
         rig.recordings->end("r");
-        co_await rig.until(State::finished);
+        co_await rig.until(RecordingState::finished);
         EXPECT_EQ(rig.newest().error, "nothing came");
         co_await rig.stop();
         EXPECT_EQ(rig.recordings->begin("t", "cam", "").error().code, Errc::cancelled);
@@ -238,7 +238,7 @@ TEST(Recordings, WhatAStopCouldNotFinishIsFinishedByTheNextStart) {
         Rig rig(shards, folder.path(), hurried);
         EXPECT_TRUE(rig.recordings->begin("r", "cam", "deep/er/late.mp4").has_value());
         co_await rig.push("cam", clip("clip.ts"));
-        co_await rig.until(State::recording);
+        co_await rig.until(RecordingState::recording);
         co_await rig.stop();
         EXPECT_FALSE(std::filesystem::exists(folder.path() / "deep/er/late.mp4"));
     });
@@ -246,7 +246,7 @@ TEST(Recordings, WhatAStopCouldNotFinishIsFinishedByTheNextStart) {
         Rig rig(shards, folder.path());
         rig.recordings->start();
         (void)co_await turns_until(shards.at(0), [&] { return !rig.recordings->status().empty(); });
-        co_await rig.until(State::finished);
+        co_await rig.until(RecordingState::finished);
         EXPECT_EQ(rig.newest().file, "deep/er/late.mp4");
         EXPECT_EQ(rig.newest().stream, "cam");
         const auto source = co_await look(shards.at(0), std::string(WEIR_SOURCE_DIR) + "/tests/data/media/clip.ts");

@@ -62,6 +62,9 @@ Hub::Settings hub_settings(const RelayOptions& options) {
     Hub::Settings settings;
     settings.viewer_policy.budget_bytes = options.viewer_budget_bytes;
     settings.viewer_policy.budget_time = options.viewer_budget_time;
+    // What nobody may still want is not kept; the newest group of pictures always is.
+    settings.ring_bytes = std::max<std::uint64_t>(2 * options.viewer_budget_bytes, 8u << 20);
+    settings.ring_time = options.viewer_budget_time + Millis(1'000);
     settings.viewers.ping = options.ping;
     if (options.ping.count() > 0) settings.viewers.pong = std::max(settings.viewers.pong, options.ping + Millis(6'000));
     return settings;

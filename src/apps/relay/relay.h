@@ -30,7 +30,7 @@ struct RelayOptions {
     bool use_proxy = true;
     Millis ping{54'000};
     std::uint64_t viewer_budget_bytes = 4u << 20;
-    Millis viewer_budget_time{10'000};
+    Millis viewer_budget_time{5'000};
     Millis ingest_timeout{0};  ///< a pusher silent for so long is let go; 0: never (ASK-9)
     bool page = true;
     std::string public_url = {};  ///< what clients reach, for practable's uri (PR-6)

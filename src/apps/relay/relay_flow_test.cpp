@@ -7,7 +7,7 @@
 namespace weir::relay {
 namespace {
 
-using namespace testing;
+using namespace rig;
 
 using Socket = std::unique_ptr<WebSocket>;
 

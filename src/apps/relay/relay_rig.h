@@ -17,7 +17,7 @@
 #include "runtime/task_group.h"
 #include "temp_folder.h"
 
-namespace weir::relay::testing {
+namespace weir::relay::rig {
 
 using namespace std::chrono_literals;
 
@@ -127,4 +127,4 @@ inline void with_relay(RelayOptions options, const std::function<Task<void>(Rela
     });
 }
 
-}  // namespace weir::relay::testing
+}  // namespace weir::relay::rig

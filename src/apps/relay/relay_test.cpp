@@ -10,7 +10,7 @@ namespace weir::relay {
 namespace {
 
 using namespace std::chrono_literals;
-using namespace testing;
+using namespace rig;
 
 Task<void> replay_group(RelayRig& rig, const std::string& group, int& seen) {
     for (const auto& step : recorded_rest()) {

@@ -19,7 +19,7 @@ struct World {
 };
 
 /// Steps that the doors and the server answer, not this function: relay_test.cpp has them all.
-bool elsewhere(const testing::RestStep& s) {
+bool elsewhere(const rig::RestStep& s) {
     return s.path.starts_with("/ts/") || s.path.starts_with("/ws/") || s.status == 301;
 }
 
@@ -27,13 +27,13 @@ TEST(RelayRest, EveryRecordedStepIsAnsweredAsVwDid_VW_1_to_24) {
     World world;
     std::string group;
     int seen = 0;
-    for (const auto& step : testing::recorded_rest()) {
+    for (const auto& step : rig::recorded_rest()) {
         if (elsewhere(step)) continue;
         const auto begins = step.key.substr(0, step.key.find(' '));
         if (begins != group) world = {};
         group = begins;
         const auto answer = world.ask(step.method, step.path, step.body);
-        testing::expect_rest(step, answer.status, answer.type, answer.body);
+        rig::expect_rest(step, answer.status, answer.type, answer.body);
         ++seen;
     }
     EXPECT_EQ(seen, 68);

@@ -10,7 +10,7 @@
 namespace weir::relay {
 namespace {
 
-using namespace testing;
+using namespace rig;
 
 const Secret key("viewer-secret");
 const std::string audience = "https://relay.example";

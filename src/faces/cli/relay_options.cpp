@@ -25,7 +25,7 @@ void add_network(CLI::App* c, relay::RelayWords& w) {
     c->add_option(
         "--viewer-budget", w.viewer_budget,
         "bytes that wait for a slow viewer or destination at most (4M), before it skips to the newest key frame");
-    c->add_option("--viewer-budget-time", w.viewer_budget_time, "the same in time (10s)");
+    c->add_option("--viewer-budget-time", w.viewer_budget_time, "the same in time (5s)");
 }
 
 void add_access(CLI::App* c, relay::RelayWords& w) {
