@@ -1,7 +1,8 @@
 """Access units of a TS or MP4 file without decoding and without libav, in one normal form so that both containers compare equal.
 
 Normal form   H.264: the NAL units of a picture without start codes or lengths, without parameter sets, delimiters and filler
-              (types 7, 8, 9, 12), which containers move about. AAC: the raw frame without its ADTS header.
+              (types 7, 8, 9, 12), which containers move about. AAC: the raw frame without its ADTS header. In TS also MPEG-1 and
+              MPEG-2 video (all bytes of a picture with the headers before it) and MPEG audio (each frame with its header).
 Times         seconds, as the file presents them (MP4: edit lists applied).
 """
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import Iterator
 
 VIDEO, AUDIO = "video", "audio"
 MOVED_BY_CONTAINERS = {7, 8, 9, 12}
+H264, AAC, MPEG_VIDEO, MPEG_AUDIO = "h264", "aac", "mpeg video", "mpeg audio"
+STREAM_TYPES = {0x01: MPEG_VIDEO, 0x02: MPEG_VIDEO, 0x03: MPEG_AUDIO, 0x04: MPEG_AUDIO, 0x0F: AAC, 0x1B: H264}
+LAYER_2_KBPS = ((0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384), (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160))
 ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 
 
@@ -90,7 +94,7 @@ def _streams(pmt: bytes) -> dict[int, str]:
     at, end = 12 + ((pmt[10] & 0xF) << 8 | pmt[11]), 3 + length - 4
     kinds = {}
     while at + 5 <= end:
-        kind = {0x1B: VIDEO, 0x0F: AUDIO}.get(pmt[at])
+        kind = STREAM_TYPES.get(pmt[at])
         if kind:
             kinds[(pmt[at + 1] & 0x1F) << 8 | pmt[at + 2]] = kind
         at += 5 + ((pmt[at + 3] & 0xF) << 8 | pmt[at + 4])
@@ -110,13 +114,28 @@ def _units_of_pes(kind: str, pes: bytes) -> list[AccessUnit]:
     declared = pes[4] << 8 | pes[5]
     if declared:
         body = body[:declared - 3 - pes[8]]
-    if kind == VIDEO:
+    if kind == H264:
         return [AccessUnit(VIDEO, _picture(nal.rstrip(b"\0") for nal in body.split(b"\0\0\1")[1:]), dts, pts)]
-    units = []
-    for raw, rate in _adts(body):
+    if kind == MPEG_VIDEO:
+        return [AccessUnit(VIDEO, _digest([body.rstrip(b"\0")]), dts, pts)]
+    units, samples, frames = [], 1024 if kind == AAC else 1152, _adts if kind == AAC else _layer_2
+    for raw, rate in frames(body):
         units.append(AccessUnit(AUDIO, _digest([raw]), pts, pts))
-        pts += 1024 / rate
+        pts += samples / rate
     return units
+
+
+def _layer_2(body: bytes) -> Iterator[tuple[bytes, int]]:
+    """MPEG-1 and MPEG-2 audio, layer II (ISO/IEC 11172-3, 2.4.2.3): 1152 samples a frame."""
+    at = 0
+    while at + 4 <= len(body) and body[at] == 0xFF and body[at + 1] & 0xE6 == 0xE4:
+        low = not body[at + 1] & 8
+        rate = (44100, 48000, 32000)[body[at + 2] >> 2 & 3] >> low
+        length = 144000 * LAYER_2_KBPS[low][body[at + 2] >> 4] // rate + (body[at + 2] >> 1 & 1)
+        if length < 4:
+            return
+        yield body[at:at + length], rate
+        at += length
 
 
 def _adts(body: bytes) -> Iterator[tuple[bytes, int]]:
