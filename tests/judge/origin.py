@@ -113,14 +113,14 @@ class ShowClock:
 
 
 class TestCa:
-    """A certificate authority of our own and a server certificate for 127.0.0.1 and localhost."""
+    """A certificate authority of our own and a server certificate for 127.0.0.1, localhost and far.test (which only proxies know)."""
 
     __test__ = False
 
     def __init__(self, folder: Path):
         self.ca, self.cert, self.key = folder / "ca.pem", folder / "server.pem", folder / "server.key"
         names = folder / "names.cnf"
-        names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        names.write_text("subjectAltName=DNS:localhost,DNS:far.test,IP:127.0.0.1\n")
 
         def openssl(*args):
             subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)

@@ -219,6 +219,41 @@ class Push:
         self.sock.close()
 
 
+class Paced:
+    """Pushes pieces on a thread, one each `pause`; `sent`: how many have gone, `times`: when."""
+
+    def __init__(self, push: Push, pieces: list[bytes], pause: float = 0.04):
+        self.push, self.pieces, self.pause, self.times = push, pieces, pause, []
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        begin = time.monotonic()
+        for number, piece in enumerate(self.pieces):
+            self.push.send(piece)
+            self.times.append(time.monotonic())
+            if self.stopping.wait(max(0.0, begin + (number + 1) * self.pause - time.monotonic())):
+                return
+
+    @property
+    def sent(self) -> int:
+        return len(self.times)
+
+    def finish(self) -> int:
+        """Waits for the rest; the status of the push."""
+        self.thread.join()
+        return self.push.end()
+
+    def __enter__(self) -> "Paced":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stopping.set()
+        self.thread.join(20 * SCALE)
+        self.push.cut()
+
+
 class Peer:
     """A foreign program in a session of its own; stopped by its number at the end."""
 
@@ -279,3 +314,62 @@ def ffmpeg_save(url: str, file: Path, *options) -> Peer:
     """What a player would read, into a file, nothing coded anew."""
     return Peer("ffmpeg", "-v", "error", "-nostdin", "-y", "-analyzeduration", "500000", "-i", url, *options, "-map", "0", "-c",
                 "copy", "-copyts", "-f", "mpegts", file)
+
+
+# ---------------------------------------------------------------- what stands in the way
+
+class ConnectProxy:
+    """An HTTP proxy that only tunnels (CONNECT), always to this machine whatever the name; `asked`: the targets, in order."""
+
+    def __init__(self):
+        self.asked: list[str] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._one, args=(client,), daemon=True).start()
+
+    def _one(self, client: socket.socket) -> None:
+        try:
+            first, _, rest = websocket.read_head(client)
+            method, target, _ = first.split()
+            self.asked.append(f"{method} {target}")
+            if method != "CONNECT":
+                client.sendall(b"HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n")
+                return
+            with socket.create_connection(("127.0.0.1", int(target.rsplit(":", 1)[1]))) as server:
+                client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+                server.sendall(rest)
+                back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+                back.start()
+                self._pump(client, server)
+                back.join()
+        except (OSError, websocket.Closed, ValueError):
+            pass
+        finally:
+            client.close()
+
+    @staticmethod
+    def _pump(source: socket.socket, to: socket.socket) -> None:
+        try:
+            while data := source.recv(1 << 16):
+                to.sendall(data)
+            to.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def __enter__(self) -> "ConnectProxy":
+        return self
+
+    def __exit__(self, *_) -> None:
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()

@@ -129,3 +129,16 @@ def same_tail(sent: list[AccessUnit], got: list[AccessUnit], least: float = 0.0,
 def pictures(data: bytes) -> int:
     """How many begin in it, with or without the tables."""
     return sum(1 for packet in packets(data) if packet[1] & 0x40 and b"\0\0\1\xe0" in packet)
+
+
+def by_picture(data: bytes) -> list[bytes]:
+    """Cut before each picture, or before the tables that stand before it: as an encoder would hand it over."""
+    rows, tables = packets(data), tables_of(data)
+    cuts = [0]
+    for at, row in enumerate(rows):
+        if row[1] & 0x40 and pid_of(row) not in tables and b"\0\0\1\xe0" in row:
+            while at > cuts[-1] and pid_of(rows[at - 1]) in tables:
+                at -= 1
+            if at > cuts[-1]:
+                cuts.append(at)
+    return [b"".join(rows[a:b]) for a, b in zip(cuts, [*cuts[1:], len(rows)])]
