@@ -98,7 +98,7 @@ Task<void> serve_jsmpeg_view(CorePtr core, Exchange& exchange) {
     const auto& request = exchange.request();
     if (!request.find("upgrade")) {
         bool answered = false;
-        const bool page = core->settings.page && request.path == "/";
+        const bool page = static_cast<bool>(core->settings.page);
         if (page) answered = co_await core->settings.page(exchange);
         if (answered) co_return;
         AnswerHeaders headers;

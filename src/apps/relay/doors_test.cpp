@@ -312,6 +312,8 @@ TEST(RelayJsmpeg, AWrongSecretIsRefusedBeforeTheBody_JS13) {
 TEST(RelayJsmpeg, APlainGetIsThePageOr426_JS15_JS19) {
     Doors::Settings settings;
     settings.page = [](Exchange& exchange) -> Task<bool> {
+        const bool known = exchange.request().path == "/" || exchange.request().path == "/page/live.js";
+        if (!known) co_return false;
         const auto body = Bytes::copy_of(std::string_view("<canvas>"));
         (void)co_await exchange.respond(200, "text/html", body);
         co_return true;
@@ -319,6 +321,8 @@ TEST(RelayJsmpeg, APlainGetIsThePageOr426_JS15_JS19) {
     with_doors({}, settings, [](DoorsRig& rig) -> Task<void> {
         const auto page = co_await rig.ask(*rig.view, "GET /", "", "");
         EXPECT_EQ(body_of(page), "<canvas>");
+        const auto script = co_await rig.ask(*rig.view, "GET /page/live.js", "", "");
+        EXPECT_EQ(body_of(script), "<canvas>") << "the page's own files come from its port";
         const auto other = co_await rig.ask(*rig.view, "GET /x", "Origin: http://localhost\r\n", "");
         EXPECT_EQ(status_of(other), 426);
         EXPECT_EQ(body_of(other), "Upgrade Required\n");

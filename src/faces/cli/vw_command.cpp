@@ -76,7 +76,8 @@ int run_vw(int argc, char** argv) {
     settings.json = json && *json;
     RelayArguments arguments;
     arguments.as_vw = true;
-    return run_relay(arguments, settings, false);
+    const int code = run_relay(arguments, settings, false);
+    return code == exit_wrong_use ? exit_failed : code;  // vw knows 1 only (VW-84)
 }
 
 }  // namespace weir::faces
