@@ -63,11 +63,12 @@ public:
 /// invariants  seq has no holes; items are frozen when published; every Chunk refers to its lane's newest Init
 /// start       a reader begins at a random-access point of the main lane, or at the beginning of the unit whose first one it
 ///             is, after the Inits that are valid there; other lanes join at their next unit. It never sees half a unit it
-///             joined in. The main lane is the lowest open one with video, else the lowest open one with media; while
-///             there are only messages (opaque), a reader begins with the next item and catches up at the newest
+///             joined in. The main lane is the lowest open one with video, else the lowest open one with media, but none
+///             that was silent for 2 s while such another one went on, until its next random-access point; while there are
+///             only messages (opaque), a reader begins with the next item and catches up at the newest
 /// loss        what a reader is not given after it began is told to it as one Gap per lane, right before that lane goes
 ///             on
-/// limits      ring bytes (with 256 for each item) and time; only the write in flight of a reader pins older memory
+/// limits      ring bytes (with 256 for each item, and the header and tracks of Inits) and time; only the write in flight of a reader pins older memory
 /// threads     its shard
 class Stream : public ItemSink {
 public:

@@ -80,6 +80,8 @@ public:
         Sort sort = Sort::unknown;
         bool raps = false, units = false;  ///< some were seen
         bool stuck = false;                ///< a whole ring without a random-access point: nobody waits for one
+        bool silent = false;               ///< others go on without it, until its next random-access point
+        SteadyTime last = {};              ///< when its newest chunk came; before the first: when it opened
         std::uint32_t origin = 0;          ///< who publishes on it
         [[nodiscard]] int rank() const;    ///< 0: nothing to wait for, messages; else the highest is main
     };
@@ -125,10 +127,12 @@ private:
     Lane& note_lane(std::uint16_t lane, std::uint64_t pos);
     void close_lane(std::uint16_t lane, std::uint64_t pos);
     void choose_main(std::uint64_t pos);
+    /// Has nothing come on the main lane for longer than `bound`? Then it is silent.
+    bool hush_main(SteadyTime now, Micros bound);
     void attend_seeking(std::uint64_t pos);
     void add_start(Start start, bool quiet);
     void trim(SteadyTime now);
-    void give_up_waiting();
+    void give_up_waiting(SteadyTime now);
     void call_ready();
 
     Bell room_;

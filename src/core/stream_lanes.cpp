@@ -7,6 +7,7 @@ namespace weir::hub {
 namespace {
 
 constexpr std::uint64_t look_back = 4096;  ///< items searched for start points when another lane becomes the main one
+constexpr Micros patience = std::chrono::seconds(2);  ///< with a main lane that is silent while another one could be it
 
 StreamCore::Lane::Sort sort_of(const Init& init) {
     using Sort = StreamCore::Lane::Sort;
@@ -41,6 +42,7 @@ StreamCore::Lane& StreamCore::note_lane(std::uint16_t lane, std::uint64_t pos) {
     Lane fresh;
     fresh.lane = lane;
     fresh.opened = pos;
+    fresh.last = ring.at(pos).arrival;
     return *lanes_.insert(at, fresh);
 }
 
@@ -126,19 +128,31 @@ void StreamCore::note_chunk(const Chunk& chunk, std::uint64_t pos) {
     lane.first_pos = std::min(lane.first_pos, pos);
     lane.origin = chunk.origin;
     lane.units = lane.units || chunk.unit != 0;
+    const auto now = lane.last = ring.at(pos).arrival;
     if (!chunk.rap) return;
     ++counts.raps;
     const auto rank = lane.rank();
     lane.raps = true;
-    if (lane.rank() != rank) choose_main(pos);
+    const bool is_back = std::exchange(lane.silent, false);
+    // Who is less than the main lane (sound beside pictures) takes its place only when nobody can want its past any more.
+    const auto* main = main_lane_ ? &*place_of(lanes_, *main_lane_) : nullptr;
+    const auto bound = main && lane.rank() < main->rank() ? settings.ring_time : std::min(patience, settings.ring_time);
+    if (hush_main(now, bound) || is_back || lane.rank() != rank) choose_main(pos);
 }
 
-/// The lowest lane with video, else with any media. Its start points are noted anew, those before `pos` too.
+bool StreamCore::hush_main(SteadyTime now, Micros bound) {
+    if (!main_lane_) return false;
+    auto& main = *place_of(lanes_, *main_lane_);
+    main.silent = now - main.last > bound;
+    return main.silent;
+}
+
+/// The lowest lane with video that is not silent, else with any media. Its start points are noted anew, those before `pos` too.
 void StreamCore::choose_main(std::uint64_t pos) {
     if (settings.topic) return;
     const Lane* best = nullptr;
     for (const auto& lane : lanes_)
-        if (lane.rank() > (best ? best->rank() : 0)) best = &lane;
+        if (!lane.silent && lane.rank() > (best ? best->rank() : 0)) best = &lane;
     const auto before = std::exchange(main_lane_, best ? std::optional(best->lane) : std::nullopt);
     if (main_lane_ == before) return;
     unit_ = unit_pos_ = info_unit_ = info_pos_ = 0;
@@ -198,11 +212,13 @@ void StreamCore::trim(SteadyTime now) {
     while (!starts.empty() && starts.front().pos < ring.first()) starts.pop_front();
     while (!past_inits_.empty() && past_inits_.front().until <= ring.first()) past_inits_.pop_front();
     while (!past_lanes_.empty() && past_lanes_.front().closed_at < ring.first()) past_lanes_.pop_front();
-    if (starts.empty() && main_lane_) give_up_waiting();
+    if (starts.empty() && main_lane_) give_up_waiting(now);
 }
 
 /// Some pictures have no random-access points that can be seen: after a ring without one, they are passed on as they come.
-void StreamCore::give_up_waiting() {
+/// And for one that says nothing at all while others fill the ring, nobody waits.
+void StreamCore::give_up_waiting(SteadyTime now) {
+    if (hush_main(now, std::min(patience, settings.ring_time))) return choose_main(ring.next() - 1);
     auto& main = *place_of(lanes_, *main_lane_);
     if (main.raps || main.units || main.first_pos >= ring.first()) return;
     main.stuck = true;

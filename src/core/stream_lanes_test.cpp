@@ -236,5 +236,45 @@ TEST_F(StreamLanes, TenThousandPublishersThatCameAndWentLeaveNothing) {
     }
 }
 
+TEST_F(StreamLanes, ASilentPublisherIsNotWaitedForWhileAnotherOneGoesOn) {
+    for (const char other : {'v', 'a', 'm'}) {  // pictures at once, sound and messages when the ring holds nothing else
+        bench.settings.ring_bytes = 8 * (100 + 256);
+        bench.settings.ring_time = std::chrono::seconds(5);
+        auto& stream = bench.open();
+        ASSERT_TRUE(bench.put({init_of('v', 0), on(0, "r"), on(0), init_of(other, 1)}));
+        for (int i = 0; i < 20; ++i) {
+            bench.clock.advance(std::chrono::milliseconds(500));
+            ASSERT_TRUE(bench.put({on(1, other == 'm' ? "" : "r")}));
+        }
+        const auto late = stream.attach({});
+        ASSERT_TRUE(bench.put({on(1)}));
+        const auto got = drain(*late);
+        EXPECT_NE(got.find("c25 "), got.npos) << other << ": " << got;
+        EXPECT_EQ(got.find("c2 "), got.npos) << other << ": the silent one's past: " << got;
+        const auto skipping = stream.attach({.budget_bytes = 250});
+        (void)drain(*skipping);
+        for (int i = 0; i < 30; ++i) ASSERT_TRUE(bench.put({on(1, other == 'm' ? "" : "r")}));
+        EXPECT_NE(drain(*skipping).find("c55 "), got.npos) << other;
+
+        ASSERT_TRUE(bench.put({on(0)}));
+        const auto back = stream.attach({});
+        ASSERT_TRUE(bench.put({on(0, "r"), on(1)}));
+        EXPECT_NE(drain(*back).find("c57 c58 "), got.npos) << other << ": it is back";
+        const auto again = stream.attach({});
+        EXPECT_EQ(drain(*again).substr(0, 10), "i1 i1 c57 ") << other << ": and is the main one again";
+    }
+}
+
+TEST_F(StreamLanes, APublisherThatPausesBrieflyStaysTheMainOne) {
+    auto& stream = bench.open();
+    ASSERT_TRUE(bench.put({init_of('v', 0), init_of('v', 1), on(0, "r"), on(1, "r")}));
+    bench.clock.advance(std::chrono::seconds(2));
+    ASSERT_TRUE(bench.put({on(1, "r")}));
+    EXPECT_EQ(drain(*stream.attach({})), "i1 i1 c3 c4 c5 ");
+    bench.clock.advance(std::chrono::milliseconds(1));
+    ASSERT_TRUE(bench.put({on(1, "r")}));
+    EXPECT_EQ(drain(*stream.attach({})), "i1 i1 c6 ");
+}
+
 }  // namespace
 }  // namespace weir
