@@ -107,7 +107,7 @@ struct Relay::State final : RuleKeeper {
         : shards(all), lane(files), options(std::move(o)), home_(all.at(0)) {}
 
     [[nodiscard]] Shard& home() noexcept override { return home_; }
-    [[nodiscard]] RuleView view() const override { return {rules, !options.admin_destination.empty()}; }
+    [[nodiscard]] RuleView view() const override { return {rules, !options.admin_destination.empty(), stopping}; }
     void make(const Change& change) override;
     void when_saved(std::function<void()> f) override;
     [[nodiscard]] std::string stats_json() override;
@@ -125,6 +125,7 @@ struct Relay::State final : RuleKeeper {
     void put_destination(const DestinationRule& rule);
     void put_recording(const std::string& id, const std::string& stream, const std::string& file);
     void end_recording(const std::string& id);
+    void try_recordings_again();
     void change_to(const Rules& wanted);
     [[nodiscard]] std::string push_url(const std::string& feed) const;
 
@@ -134,7 +135,7 @@ struct Relay::State final : RuleKeeper {
     Shard& home_;
     Rules rules;
     std::unique_ptr<RulesFile> file;
-    std::map<std::string, std::string> recording_errors;  ///< by id: why one did not begin
+    std::map<std::string, Error> recording_errors;  ///< by id: why one did not begin
     WallTime started{};
     bool stopping = false;
     std::shared_ptr<Resolver> resolver;
@@ -152,7 +153,12 @@ struct Relay::State final : RuleKeeper {
 void Relay::State::make_parts() {
     resolver = Resolver::create();
     http = HttpClient::create(home_, resolver, {});
-    hub = Hub::create(shards, home_, hub_settings(options));
+    auto topics = hub_settings(options);
+    topics.aside = [&files = lane](std::function<void()> job) {
+        auto alone = files.strand();
+        files.submit(alone, 0, std::move(job));
+    };
+    hub = Hub::create(shards, home_, std::move(topics));
     access = std::make_unique<Access>(options.access);
 
     Destinations::Settings out;
@@ -165,6 +171,7 @@ void Relay::State::make_parts() {
 
     Recordings::Settings keep;
     keep.folder = options.recordings_folder;
+    keep.stop_within = Millis(3'000);  // what then is not final is finished by the next start
     recordings = std::make_unique<Recordings>(*hub, lane, std::move(keep));
 
     OnDemand::Settings run;
@@ -260,10 +267,23 @@ void Relay::State::begin(const Rules& kept) {
 
 void Relay::State::put_recording(const std::string& id, const std::string& stream, const std::string& name) {
     auto begun = recordings->begin(id, stream, name);
-    recording_errors.erase(id);
+    const bool known = recording_errors.erase(id) != 0;
     if (begun) return;
-    recording_errors[id] = begun.error().text();
-    WEIR_LOG(warn, "a recording could not begin", {"id", id}, {"error", begun.error().text()});
+    recording_errors.insert_or_assign(id, begun.error());
+    if (!known) WEIR_LOG(warn, "a recording could not begin", {"id", id}, {"error", begun.error().text()});
+}
+
+/// Those for which there was no room: after each change, as one may have made some.
+void Relay::State::try_recordings_again() {
+    const auto waits = [this](const std::string& id) {
+        const auto why = recording_errors.find(id);
+        return why != recording_errors.end() && why->second.code == Errc::busy;
+    };
+    if (recording_errors.empty()) return;
+    for (const auto& [id, rule] : rules.recordings)
+        if (waits(id)) put_recording(id, rule.stream, rule.file);
+    for (const auto& [id, rule] : rules.destinations)
+        if (waits(file_id(id))) put_recording(file_id(id), rule.stream, rule.file);
 }
 
 void Relay::State::end_recording(const std::string& id) {
@@ -325,6 +345,7 @@ void Relay::State::make(const Change& change) {
     if (stopping) return;
     enact(change);
     apply(rules, change, view().has_console);
+    try_recordings_again();
     if (!file) return;
     file->changed([this] {
         auto kept = rules;
@@ -343,10 +364,11 @@ void Relay::State::when_saved(std::function<void()> f) {
 /// Only what differs is touched.
 void Relay::State::change_to(const Rules& wanted) {
     auto to = wanted;
-    const std::string ours(api_rule);
-    to.destinations.erase(ours);
-    if (const auto known = rules.destinations.find(ours); view().has_console && known != rules.destinations.end())
-        to.destinations[ours] = known->second;
+    if (const std::string ours(api_rule); view().has_console) {
+        to.destinations.erase(ours);
+        const auto known = rules.destinations.find(ours);
+        if (known != rules.destinations.end()) to.destinations[ours] = known->second;
+    }
     std::vector<Change> changes;
     add_changes(changes, rules.streams, to.streams, What::drop_stream);
     add_changes(changes, rules.destinations, to.destinations, What::drop_destination);
@@ -355,11 +377,12 @@ void Relay::State::change_to(const Rules& wanted) {
         enact(change);
         apply(rules, change, false);
     }
+    try_recordings_again();
 }
 
 Task<Result<>> Relay::State::reload() {
     if (!file || stopping) co_return Result<>{};
-    auto found = co_await file->read();
+    auto found = co_await file->read_settled();
     if (!found) co_return found.error();
     if (*found && !stopping) change_to(**found);
     co_return Result<>{};
@@ -369,10 +392,15 @@ Task<Result<>> Relay::State::reload() {
 Task<void> Relay::State::stop() {
     co_await uncancellable();
     stopping = true;
-    if (console) co_await console->stop();
-    if (commands) co_await commands->stop();
-    if (destinations) co_await destinations->stop();
-    if (recordings) co_await recordings->stop();
+    // Together: each has farewells of its own to wait for, and all of it has five seconds (reliability.md F10).
+    TaskGroup ends(home_.executor());
+    if (console) ends.spawn(console->stop(), "relay console ends");
+    if (commands) ends.spawn(commands->stop(), "relay commands end");
+    if (destinations) ends.spawn(destinations->stop(), "relay destinations end");
+    if (recordings) ends.spawn(recordings->stop(), "relay recordings end");
+    co_await ends.join();
+    std::string reason = "the relay has stopped";
+    co_await ends.stop(std::move(reason));
     if (hub) co_await hub->stop();
     for (auto* one : {&jsmpeg_in, &jsmpeg_out, &server})
         if (*one) co_await (*one)->stop();
@@ -389,7 +417,7 @@ std::string Relay::State::stats_json() {
     n.destinations = destinations->status();
     n.commands = commands->status();
     n.recordings = recordings->status();
-    n.recording_errors = recording_errors;
+    for (const auto& [id, error] : recording_errors) n.recording_errors[id] = error.text();
     n.stream_rules = rules.streams.size();
     n.destination_rules = rules.destinations.size();
     n.recording_rules = rules.recordings.size();
