@@ -1,6 +1,9 @@
 #include "store/keeper.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 
 #include "base/log.h"
 #include "store/recovery.h"
@@ -54,6 +57,11 @@ Result<std::unique_ptr<Keeper>> Keeper::create(FileSystem& fs, std::shared_ptr<S
         if (!file && file.error().code == Errc::busy) continue;
         if (!file) return within("create recording", file.error());
         keeper->lock_ = std::move(*file);
+        if (auto mine = keeper->own_journal(); !mine || !*mine) {
+            if (!mine) return within("create recording", mine.error());
+            --number;  // who looked for unfinished ones took the empty journal away
+            continue;
+        }
         if (number)
             WEIR_LOG(info, "the name is taken, recording under another one", {"wished", plan.target.string()},
                      {"file", keeper->target_.string()});
@@ -67,10 +75,20 @@ Result<std::unique_ptr<Keeper>> Keeper::create(FileSystem& fs, std::shared_ptr<S
     return Error{Errc::busy, fmt::format("{} and {} numbered names are taken", plan.target.string(), tries - 1)};
 }
 
+/// Locks the journal that was just made. False: somebody saw it empty before that, and removes it or has done so.
+Result<bool> Keeper::own_journal() {
+    if (auto r = lock_->lock(); !r) return r.error().code == Errc::busy ? Result<bool>(false) : r.error();
+    struct ::stat held {};
+    struct ::stat there {};
+    if (::fstat(lock_->descriptor(), &held) != 0) return from_errno(errno, journal_path_.string());
+    if (::stat(journal_path_.c_str(), &there) != 0)
+        return errno == ENOENT ? Result<bool>(false) : from_errno(errno, journal_path_.string());
+    return held.st_ino == there.st_ino && held.st_dev == there.st_dev;
+}
+
 Result<> Keeper::start_journal(const RecordingPlan& plan, WallTime wall) {
     wall_ = wall;
     boot_ = boot_name(fs_);
-    if (auto r = lock_->lock(); !r) return r;
     journal::Open open;
     open.rec = new_ulid();
     open.target = target_.filename().string();

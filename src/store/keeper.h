@@ -108,6 +108,7 @@ private:
     };
 
     Keeper(FileSystem& fs, std::shared_ptr<SpaceGate> gate) : fs_(fs), gate_(std::move(gate)) {}
+    Result<bool> own_journal();
     Result<> start_journal(const RecordingPlan& plan, WallTime wall);
     Lane& lane(std::uint16_t number);
     void item(const Item& item);

@@ -109,6 +109,48 @@ TEST(Keeper, HoldsTheLockWhileItLives) {
     EXPECT_EQ(find_unfinished_blocking(rig.fs, rig.dir.path(), nullptr)->size(), 1u);
 }
 
+/// Somebody looks for unfinished recordings right when a journal was made: not locked yet, and empty.
+class LookedAtFs final : public FileSystem {
+public:
+    explicit LookedAtFs(FileSystem& real) : real_(real) {}
+    Result<std::unique_ptr<File>> create(const Path& path) override {
+        auto made = real_.create(path);
+        if (made && std::exchange(looks_, false)) {
+            EXPECT_TRUE(find_unfinished_blocking(real_, path.parent_path(), nullptr)->empty());
+            EXPECT_FALSE(*real_.exists(path)) << "it was removed as a crash's leavings";
+        }
+        return made;
+    }
+    Result<std::unique_ptr<File>> open(const Path& path, bool writable) override { return real_.open(path, writable); }
+    Result<> make_folders(const Path& path) override { return real_.make_folders(path); }
+    Result<> rename(const Path& from, const Path& to) override { return real_.rename(from, to); }
+    Result<> remove(const Path& path) override { return real_.remove(path); }
+    Result<> sync_folder(const Path& folder) override { return real_.sync_folder(folder); }
+    Result<bool> exists(const Path& path) override { return real_.exists(path); }
+    Result<std::uint64_t> size_of(const Path& path) override { return real_.size_of(path); }
+    Result<std::vector<DirEntry>> list(const Path& folder) override { return real_.list(folder); }
+    Result<Space> space(const Path& folder) override { return real_.space(folder); }
+
+private:
+    FileSystem& real_;
+    bool looks_ = true;
+};
+
+TEST(Keeper, AJournalThatWasTakenAwayEmptyIsMadeAgain) {
+    Rig rig;
+    LookedAtFs looked(rig.fs);
+    RecordingPlan plan{rig.dir / "N.mp4", "hls", "src", rig.name_data};
+    auto made = Keeper::create(looked, rig.gate, plan, rig.now().wall);
+    ASSERT_TRUE(made);
+    rig.keeper = std::move(*made);
+    rig.begin_lanes();
+    rig.record(1, 4);
+    ASSERT_TRUE(rig.keeper->close(rig.now()));
+    const auto left = find_unfinished_blocking(rig.fs, rig.dir.path(), nullptr);
+    ASSERT_EQ(left->size(), 1u);
+    EXPECT_EQ(left->front().target, rig.dir / "N.mp4");
+}
+
 TEST(Keeper, ADiscontinuityIsJournalledAtItsByte) {
     Rig rig;
     ASSERT_TRUE(rig.open());
