@@ -139,20 +139,20 @@ TEST_F(ViewersEnd, BeforeTheStreamIsHereViewersAreHeardAndNotAnswered) {
     EXPECT_THAT(seen(viewer), ElementsAre("pong:x", "b:now"));
 }
 
-Task<bool> when_rung(Bell& bell) {
-    const bool rung = co_await bell.wait();
+Task<bool> when_rung(std::shared_ptr<Bell> bell) {
+    const bool rung = co_await bell->wait();
     co_return rung;
 }
 
 TEST_F(ViewersEnd, PublisherIsReadOnlyAsFastAsOthersTakeIt) {
     open();
-    Bell may(shard.executor());
+    const auto may = std::make_shared<Bell>(shard.executor());  // outlives the viewer that waits for it
     Viewers::Plan plan;
-    plan.may_read = [&may] { return when_rung(may); };
+    plan.may_read = [may] { return when_rung(may); };
     auto& viewer = join(std::move(plan));
     say(viewer, Opcode::text, "one");
     EXPECT_THAT(viewer.heard, IsEmpty());
-    may.notify();
+    may->notify();
     shard.turn();
     EXPECT_THAT(viewer.heard, ElementsAre("t:one"));
     say(viewer, Opcode::text, "two");
