@@ -3,6 +3,7 @@ counted as skipped, and neighbours never notice. Numbered packets say so, one by
 import collections
 import http.client
 import json
+import os
 import threading
 import time
 
@@ -34,7 +35,7 @@ def test_WIN_4_F4_VW_33_a_viewer_that_stops_for_seconds_skips_to_a_key_frame_and
     slow.wait_for(100)
     for _ in range(2):
         slow.pause()
-        time.sleep(4)
+        time.sleep(3)
         had = slow.checker.next
         slow.go_on()
         slow.wait_for(had + 3 * fast.per_group)
@@ -77,18 +78,12 @@ def test_WIN_4_JS_16_ten_stalled_viewers_cost_less_than_their_budgets_and_a_heal
     assert SANITIZED or most - before < 10 << 20, f"{(most - before) >> 20} MiB"
 
 
-def test_F3_VW_74_one_wedged_destination_among_eight_and_viewers_that_take_nothing_are_let_go(tmp_path, fast):
-    """A destination that takes nothing for 10 s is dropped and dialled again, a viewer after 30 s; all others miss nothing."""
+def test_F3_VW_74_one_wedged_destination_among_eight_is_given_up_and_the_others_miss_nothing(tmp_path, fast):
     with FarSide(fast, stall=lambda path: path == "/in/0") as far, RelayRun("--viewer-budget", "1M", cwd=tmp_path) as relay:
-        dead = [Viewer(relay, "/ws/video0", fast, receive_buffer=SMALL), HttpViewer(relay, "/live/video0.ts", fast, receive_buffer=SMALL)]
-        for viewer in dead:
-            viewer.pause()
         for i in range(8):
             relay.add_destination(str(i), "video0", far.port, f"/in/{i}")
         wait_until(lambda: all(d["state"] == "connected" for d in relay.stats()["destinations"]), 10, "eight connections")
-        push = Push(relay, "video0", fast, fps=200, count=2400)  # 29 MB: more than any socket takes
-        total = push.done()
-        slow_push = Push(relay, "audio0", fast, fps=5)
+        total = Push(relay, "video0", fast, fps=200, count=2400).done()  # 29 MB: more than any socket takes
         for i in range(1, 8):
             far.wait_for(f"/in/{i}", total)
             checker = far.checkers[f"/in/{i}"]
@@ -96,16 +91,23 @@ def test_F3_VW_74_one_wedged_destination_among_eight_and_viewers_that_take_nothi
             checker.assert_whole(total)
             status = relay.destination(str(i))
             assert (status["skips"], status["skipped_bytes"], status["connections"]) == (0, 0, 1)
-        assert relay.destination("0")["attempts"] >= 1
-        wait_until(lambda: "takes nothing" in (why := relay.destination("0")["last_error"]) or why, 20, "the wedged destination to be given up", 0.25)
-        topic = lambda: relay.topic("video0")["viewers"]
-        wait_until(lambda: topic() == {"websocket": 0, "http_ts": 0}, 45, "the dead viewers to be let go", 0.5)
-        slow_push.stop()
-        for viewer in dead:
-            viewer.gone = True
-            viewer.go_on()
-            viewer.join(10)
-            viewer.socket.abort()
+        wait_until(lambda: (wedged := relay.destination("0"))["attempts"] > 1 and wedged["last_error"], 20, "the wedged one to be given up and dialled again", 0.25)
+
+
+@pytest.mark.skipif(int(os.environ.get("WEIR_RELAY_STREAMS", "0")) < 20_000, reason="half a minute of waiting: in the long form")
+def test_SC_9_viewers_that_take_nothing_at_all_are_let_go_after_the_write_timeout(relay, fast):
+    dead = [kind(relay, path, fast, receive_buffer=SMALL) for kind, path in ((Viewer, "/ws/video0"), (HttpViewer, "/live/video0.ts"))]
+    for viewer in dead:
+        viewer.pause()
+    push = Push(relay, "video0", fast, fps=100)
+    viewers = lambda: relay.topic("video0")["viewers"]
+    wait_until(lambda: viewers() == {"websocket": 0, "http_ts": 0}, 60, "the dead viewers to be let go", 0.5)
+    push.stop()
+    for viewer in dead:
+        viewer.gone = True
+        viewer.go_on()
+        viewer.join(10)
+        viewer.socket.abort()
 
 
 def test_VW_32_an_unpaced_push_is_delivered_or_counted_whole_and_recorded_without_a_gap(relay, tmp_path):

@@ -276,8 +276,7 @@ def head_of(path, fields, method="POST"):
     return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}\r\n".encode()
 
 
-@pytest.mark.parametrize("framing", ["Content-Length: 104857600\r\n", "Transfer-Encoding: chunked\r\n"], ids=["length", "chunked"])
-@pytest.mark.parametrize("path", ["/api/streams", "/api/destinations", "/api/recordings"])
+@pytest.mark.parametrize("path, framing", [("/api/streams", "Content-Length: 104857600\r\n"), ("/api/destinations", "Transfer-Encoding: chunked\r\n")], ids=["length", "chunked"])
 def test_B6_a_body_of_100_MB_is_refused_long_before_its_end(relay, path, framing):
     piece = b"[" * 65536
     if "chunked" in framing:
