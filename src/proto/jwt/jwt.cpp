@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include <algorithm>
 #include <array>
@@ -36,6 +37,7 @@ using PKey = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 using Context = std::unique_ptr<EVP_MD_CTX, Free<EVP_MD_CTX_free>>;
 using Bio = std::unique_ptr<BIO, Free<BIO_free_all>>;
 using Number = std::unique_ptr<BIGNUM, Free<BN_free>>;
+using Certificate = std::unique_ptr<X509, Free<X509_free>>;
 using Signature = std::unique_ptr<ECDSA_SIG, Free<ECDSA_SIG_free>>;
 
 /// A failure here must not be found in the queue by the next TLS connection of this thread.
@@ -116,9 +118,19 @@ std::string hmac(const EVP_MD* digest, const Secret& secret, std::string_view te
     return out;
 }
 
+Bio reader_of(std::string_view pem) {
+    return Bio(BIO_new_mem_buf(pem.data(), static_cast<int>(std::min<std::size_t>(pem.size(), 1u << 20))));
+}
+
 PKey read_public_key(std::string_view pem) {
-    const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(std::min<std::size_t>(pem.size(), 1u << 20))));
+    const auto bio = reader_of(pem);
     return PKey(bio ? PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+}
+
+PKey key_of_certificate(std::string_view pem) {
+    const auto bio = reader_of(pem);
+    const Certificate certificate(bio ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+    return PKey(certificate ? X509_get_pubkey(certificate.get()) : nullptr);
 }
 
 /// The key is of the kind, curve and strength that the method needs.
@@ -270,6 +282,21 @@ json::array array_of(const std::vector<std::string>& from) {
 }
 
 }  // namespace
+
+Result<std::string> public_key_of(std::string_view pem) {
+    const ClearErrors clear;
+    const auto bad = [](const char* what) { return Error{Errc::bad_input, what}; };
+    auto key = read_public_key(pem);
+    if (!key) key = key_of_certificate(pem);
+    if (!key) return bad("no public key and no certificate in PEM");
+    if (!std::any_of(methods.begin(), methods.end(), [&](const auto& m) { return serves(*key, m); }))
+        return bad("a key for RSA of at least 2048 bits, or on the curves P-256 or P-384, is needed");
+    const Bio out(BIO_new(BIO_s_mem()));
+    char* text = nullptr;
+    if (!out || PEM_write_bio_PUBKEY(out.get(), key.get()) != 1) return bad("the public key cannot be taken");
+    const auto size = BIO_get_mem_data(out.get(), &text);
+    return std::string(text, static_cast<std::size_t>(size));
+}
 
 Result<Claims> verify(std::string_view token, const Key& key, std::int64_t now) {
     if (token.size() > max_token) return denied(fmt::format("token above {} bytes", max_token));

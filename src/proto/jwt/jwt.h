@@ -27,6 +27,10 @@ struct Key {
     std::string public_pem;
 };
 
+/// The public key in `pem`, as Key takes it: of a public key or of a certificate.
+/// errors  bad_input: there is none, or it is of a kind, curve or strength that no method here takes
+Result<std::string> public_key_of(std::string_view pem);
+
 /// Checks the signature and, with `now` (Unix seconds), nbf and exp.
 /// limits  8 KiB, three parts, JSON nesting 16; constant-time comparison
 /// errors  denied, with texts in the references' spelling (CB-3): "token contains an invalid number of segments", "Token is

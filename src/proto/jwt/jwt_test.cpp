@@ -272,5 +272,45 @@ TEST(Jwt, APayloadThatIsNoObjectIsRefused) {
         EXPECT_EQ(refusal(hs256(text)), "token is malformed: payload is no JSON object") << text;
 }
 
+constexpr const char* certificate_pem =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBfTCCASOgAwIBAgIUQnlnSHQa31v7vGbE0PxZ610WA7IwCgYIKoZIzj0EAwIw\n"
+    "FDESMBAGA1UEAwwJd2Vpci10ZXN0MB4XDTI2MTEyMTIxNDkxOVoXDTM2MTExODIx\n"
+    "NDkxOVowFDESMBAGA1UEAwwJd2Vpci10ZXN0MFkwEwYHKoZIzj0CAQYIKoZIzj0D\n"
+    "AQcDQgAEVkHAYgmt2ztQ7H3SBAu+1rfSxybDJ0HWmcynfFgCeGb6KHf3vJHPa8ng\n"
+    "60v6PAn4ntdDWnBqlgrwqqqPOl/aQ6NTMFEwHQYDVR0OBBYEFP6VU/HmbfWXtE5R\n"
+    "wzv8BcrH3+A9MB8GA1UdIwQYMBaAFP6VU/HmbfWXtE5Rwzv8BcrH3+A9MA8GA1Ud\n"
+    "EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIgIOxXjQaxJEJY03A0HBUMIvb/\n"
+    "wioMg4dVKipbJ/xl5/oCIQDyeZspci/ywl0rbXskpHWqKWPc8zYS7vwFMKvqu7bv\n"
+    "3g==\n"
+    "-----END CERTIFICATE-----\n";
+constexpr const char* certified_pem =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEVkHAYgmt2ztQ7H3SBAu+1rfSxybD\n"
+    "J0HWmcynfFgCeGb6KHf3vJHPa8ng60v6PAn4ntdDWnBqlgrwqqqPOl/aQw==\n"
+    "-----END PUBLIC KEY-----\n";
+constexpr const char* ed25519_pem =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MCowBQYDK2VwAyEAuW1qBHT2Gy73iIDjnmlpzegxSztg9HLmNwzf62MH5pU=\n"
+    "-----END PUBLIC KEY-----\n";
+
+TEST(JwtKey, IsAPublicKeyOrThatOfACertificate) {
+    for (const auto* pem : {rsa_pem, p256_pem, p384_pem, certificate_pem}) {
+        const auto key = public_key_of(pem);
+        ASSERT_TRUE(key) << key.error().what;
+        EXPECT_EQ(*key, pem == certificate_pem ? certified_pem : pem);
+    }
+}
+
+TEST(JwtKey, WhatNoTokenCouldBeCheckedWithIsRefused) {
+    const std::string broken = std::string(rsa_pem).replace(60, 8, "AAAAAAAA");
+    for (const auto* pem : {"", "secret", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+                            broken.c_str(), small_rsa_pem, ed25519_pem}) {
+        const auto key = public_key_of(pem);
+        ASSERT_FALSE(key) << pem;
+        EXPECT_EQ(key.error().code, Errc::bad_input);
+    }
+}
+
 }  // namespace
 }  // namespace weir::jwt
