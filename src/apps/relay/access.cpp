@@ -6,12 +6,15 @@
 #include <algorithm>
 
 #include "apps/relay/credentials.h"
+#include "apps/relay/doors.h"
 #include "base/text.h"
 
 namespace weir::relay {
 namespace {
 
 constexpr std::int64_t code_seconds = 30;  // PR-8
+/// Nobody waits for longer, and every clock of ours can count it.
+constexpr std::int64_t longest_token_life = 100LL * 365 * 86'400;
 constexpr std::size_t most_codes = 10'000, most_listed = 100'000, longest_id = 1024;
 
 Error unauthorised(std::string what) {
@@ -37,9 +40,44 @@ bool contains(const std::vector<std::string>& list, std::string_view what) {
     return std::find(list.begin(), list.end(), what) != list.end();
 }
 
+std::ptrdiff_t count_of(const ServerRequest& request, std::string_view name) {
+    return std::count_if(request.headers.begin(), request.headers.end(),
+                         [&](const auto& h) { return h.first == name; });
+}
+
+/// The field may come more than once: what the handshake would take counts.
 bool is_upgrade(const ServerRequest& request) {
-    const auto* upgrade = request.find("upgrade");
-    return upgrade && ascii_lowered(*upgrade).find("websocket") != std::string::npos;
+    return std::any_of(request.headers.begin(), request.headers.end(), [](const auto& h) {
+        return h.first == "upgrade" && ascii_lowered(h.second).find("websocket") != std::string::npos;
+    });
+}
+
+bool is_forwarded(const ServerRequest& request) {
+    return request.find("forwarded") != nullptr || request.find("x-forwarded-for") != nullptr;
+}
+
+/// May such a request change something? The admin websocket begins with a GET.
+bool may_change(const ServerRequest& request) {
+    return is_upgrade(request) || (request.method != "GET" && request.method != "HEAD");
+}
+
+/// What opens a right, for the line that refuses it.
+std::string_view way_in(Right right) {
+    switch (right) {
+        case Right::push:
+            return "--push-secret (or --viewer-secret)";
+        case Right::view:
+            return "--viewer-secret (or --viewers anyone)";
+        case Right::admin:
+            break;
+    }
+    return "--admin-token";
+}
+
+Grant read_only() {
+    Grant grant;
+    grant.write = false;
+    return grant;
 }
 
 /// What the topic is behind "/in/", "/out/", "/bi/" and the like: CB-2, PR-9.
@@ -69,7 +107,7 @@ struct Access::State {
     [[nodiscard]] bool asks(const ServerRequest& request, Right right, const std::string& topic) const {
         switch (right) {
             case Right::push:
-                return !settings.push_secret.empty() || (has_key() && is_upgrade(request));
+                return !settings.push_secret.empty() || guarded(topic) || (has_key() && key_guards(request));
             case Right::view:
                 return has_key();
             case Right::admin:
@@ -78,28 +116,84 @@ struct Access::State {
         return !settings.admin_token.empty() || (has_key() && topic.starts_with("relay:"));
     }
 
+    /// The jsmpeg ports' secret is no better than the weakest door to their topic.
+    [[nodiscard]] bool guarded(const std::string& topic) const {
+        return topic == jsmpeg_topic && !settings.jsmpeg_secret.empty();
+    }
+    /// A local program that pushes by plain HTTP, as ffmpeg for vw, needs no token.
+    [[nodiscard]] bool key_guards(const ServerRequest& request) const {
+        const bool local = settings.loopback_only && !is_forwarded(request);
+        return is_upgrade(request) || !(local || settings.auth_none);
+    }
+    [[nodiscard]] Result<jwt::Claims> verified(std::string_view token, std::int64_t now) const {
+        auto claims = jwt::verify(token, settings.viewer_key, now);
+        if (claims && claims->expires) claims->expires = std::min(*claims->expires, now + longest_token_life);
+        return claims;
+    }
+
+    /// Where a right has no secret.
+    [[nodiscard]] Result<Grant> unasked(const ServerRequest& request, Right right) const {
+        const auto which = right == Right::admin && may_change(request) ? Site::exact : Site::any_port;
+        if (auto why = foreign(request, which)) return *why;
+        if (settings.auth_none) return Grant{};
+        if (settings.loopback_only && !is_forwarded(request)) return Grant{};
+        if (right == Right::view && settings.open_view) return read_only();
+        if (settings.loopback_only)
+            return forbidden(fmt::format(
+                "a proxy forwards this (X-Forwarded-For), so it need not come from this machine: give the relay {}",
+                way_in(right)));
+        return forbidden(
+            fmt::format("this relay is open to other machines and has no secret for this: give it {}, or "
+                        "--auth none",
+                        way_in(right)));
+    }
+
+    /// Which pages are the relay's own: those of its host, or those of its host and port.
+    enum class Site : std::uint8_t { any_port, exact };
+
     /// A page of another site, or a name that only pretends to be this machine; the line says what to do about it.
-    [[nodiscard]] std::optional<Error> foreign(const ServerRequest& request) const {
+    [[nodiscard]] std::optional<Error> foreign(const ServerRequest& request, Site which = Site::any_port) const {
+        if (auto why = doubled(request)) return why;
         if (any_origin) return std::nullopt;
-        const auto* host_field = request.find("host");
-        const auto host = host_field ? host_name(*host_field) : std::string();
-        if (settings.loopback_only && !host.empty() && !is_loopback_name(host) && !contains(hosts, host))
-            return forbidden(
-                fmt::format("the host '{}' is not this machine; weir relay --allow-origin http://{} allows it",
-                            shown(host), shown(host)));
-        const auto* origin = request.find("origin");
-        if (origin) return foreign_origin(*origin, host);
+        const auto* host = request.find("host");
+        if (host)
+            if (auto why = foreign_host(host_name(*host))) return why;
+        if (const auto* origin = request.find("origin")) return foreign_origin(*origin, request, which);
         const auto* site = request.find("sec-fetch-site");
         const auto* mode = request.find("sec-fetch-mode");
-        if (origins.empty() && site && *site == "cross-site" && !(mode && *mode == "navigate"))
+        const auto* from = request.find("referer");
+        const bool listed = from && contains(origins, origin_of_url(*from));
+        if (site && *site == "cross-site" && !(mode && *mode == "navigate") && !listed)
             return forbidden("a page of another site asks; weir relay --allow-origin allows its origin");
         return std::nullopt;
     }
 
-    [[nodiscard]] std::optional<Error> foreign_origin(const std::string& origin, const std::string& host) const {
+    /// Which of two would a browser have meant?
+    [[nodiscard]] static std::optional<Error> doubled(const ServerRequest& request) {
+        if (count_of(request, "origin") < 2) return std::nullopt;
+        return forbidden("more than one Origin field");
+    }
+
+    /// DNS rebinding: a name that anybody may point here. An address is none.
+    [[nodiscard]] std::optional<Error> foreign_host(const std::string& host) const {
+        if (host.empty() || is_loopback_name(host) || contains(hosts, host)) return std::nullopt;
+        if (!settings.loopback_only &&
+            (settings.public_host.empty() || host == settings.public_host || is_address(host)))
+            return std::nullopt;
+        return forbidden(fmt::format("the host '{}' is not {}; weir relay --allow-origin http://{} allows it",
+                                     shown(host), settings.loopback_only ? "this machine" : "that of --public-url",
+                                     shown(host)));
+    }
+
+    [[nodiscard]] std::optional<Error> foreign_origin(const std::string& origin, const ServerRequest& request,
+                                                      Site which) const {
         if (contains(origins, plain_origin(origin))) return std::nullopt;
+        const auto* field = request.find("host");
+        const auto host = field ? *field : std::string();
         const auto from = origin_host(origin);
-        if (!from.empty() && (from == host || (settings.loopback_only && is_loopback_name(from)))) return std::nullopt;
+        const bool same_host = from == host_name(host) || (settings.loopback_only && is_loopback_name(from));
+        const bool ours = which == Site::exact ? is_origin_of(origin, host, request.secure) : same_host;
+        if (!from.empty() && ours) return std::nullopt;
         return forbidden(fmt::format("a page of another site ('{}') asks; weir relay --allow-origin {} allows it",
                                      shown(origin), shown(origin)));
     }
@@ -156,6 +250,8 @@ struct Access::State {
             return forbidden("Token Wrong Topic");
         if (!scoped || (!contains(claims.scopes, "read") && !contains(claims.scopes, "write")))
             return forbidden("Token Missing Required Claims");
+        if (claims.booking_id.empty() && !settings.allow_no_booking_id)
+            return forbidden("empty bookingID field is not permitted");
         return {};
     }
 
@@ -176,16 +272,17 @@ struct Access::State {
             grant.write = write;
             return grant;
         };
-        // Both are compared, whatever is asked: the time tells nothing.
+        // All are compared, whatever is asked: the time tells nothing.
         const bool is_push = same_secret(given, settings.push_secret.reveal());
         const bool is_admin = same_secret(given, settings.admin_token.reveal());
-        if (is_push && right == Right::push) return only(false, true);
+        const bool is_jsmpeg = same_secret(given, settings.jsmpeg_secret.reveal()) && guarded(topic);
+        if ((is_push || is_jsmpeg) && right == Right::push) return only(false, true);
         if (is_admin && right == Right::admin) return Grant{};
         if (is_admin && right == Right::view) return only(true, false);
         if (is_push || is_admin) return forbidden("this secret is good for something else");
         const bool by_token = has_key() && (right != Right::admin || topic.starts_with("relay:"));
         if (!by_token) return unauthorised(right == Right::push ? "wrong push secret" : "wrong token");
-        auto claims = jwt::verify(given, settings.viewer_key, now);
+        auto claims = verified(given, now);
         if (!claims) return unauthorised(claims.error().what);
         if (right == Right::admin) return by_scope(*claims, topic);
         auto grant = grant_of(*claims, request.path, topic, now);
@@ -234,19 +331,13 @@ const AccessSettings& Access::settings() const noexcept {
 
 Result<Grant> Access::check(const ServerRequest& request, Right right, const std::string& topic,
                             std::int64_t now) const {
-    const bool asked = state_->asks(request, right, topic);
-    if (!asked) {
-        if (auto why = state_->foreign(request)) return *why;
-        const auto& settings = state_->settings;
-        if (settings.loopback_only || settings.auth_none) return Grant{};
-        if (right == Right::view && settings.open_view) {
-            Grant grant;
-            grant.write = false;
-            return grant;
-        }
-        return forbidden("this relay is open to other machines and has no secret for this; see weir relay --help");
-    }
+    if (auto why = State::doubled(request)) return *why;
+    if (!state_->asks(request, right, topic)) return state_->unasked(request, right);
     const auto given = credentials_of(request);
+    if (right == Right::view && state_->settings.open_view && given.none()) {
+        if (auto why = state_->foreign(request)) return *why;
+        return read_only();
+    }
     Error why = unauthorised("credentials are needed: 'Authorization: Bearer TOKEN' or '?token=TOKEN'");
     for (const auto& one : given.deliberate) {
         auto grant = state_->worth(one, request, right, topic, now);
@@ -256,11 +347,12 @@ Result<Grant> Access::check(const ServerRequest& request, Right right, const std
     if (!given.basic) return why;
     auto grant = state_->worth(*given.basic, request, right, topic, now);
     if (!grant) return grant;
-    if (auto foreign = state_->foreign(request)) return *foreign;
+    if (auto foreign = state_->foreign(request, State::Site::exact)) return *foreign;
     return grant;
 }
 
 Result<> Access::check_origin(const ServerRequest& request) const {
+    if (auto why = State::doubled(request)) return *why;
     const auto& s = state_->settings;
     const bool any_secret = state_->has_key() || !s.push_secret.empty() || !s.admin_token.empty();
     if (any_secret && !credentials_of(request).deliberate.empty()) return {};
@@ -269,12 +361,13 @@ Result<> Access::check_origin(const ServerRequest& request) const {
 }
 
 bool Access::wants_first_message(const ServerRequest& request, Right right) const {
-    return right != Right::admin && state_->has_key() && credentials_of(request).none();
+    const bool open = right == Right::view && state_->settings.open_view;
+    return right != Right::admin && !open && state_->has_key() && credentials_of(request).none();
 }
 
 Result<Grant> Access::check_first_message(std::string_view token, const std::string& path, Right right,
                                           std::int64_t now) const {
-    auto claims = jwt::verify(stripped(token), state_->settings.viewer_key, now);
+    auto claims = state_->verified(stripped(token), now);
     if (!claims) return unauthorised("Error reading token " + claims.error().what);
     auto grant = state_->grant_of(*claims, path, topic_of_path(path), now);
     if (!grant) return grant;
@@ -285,6 +378,7 @@ Result<Grant> Access::check_first_message(std::string_view token, const std::str
 }
 
 Result<std::string> Access::exchange(const ServerRequest& request, const std::string& topic, std::int64_t now) {
+    if (auto why = State::doubled(request)) return *why;
     if (!state_->has_key()) {
         if (auto open = check(request, Right::view, topic, now); !open) return open.error();
         if (auto open = check(request, Right::push, topic, now); !open) return open.error();
@@ -295,14 +389,12 @@ Result<std::string> Access::exchange(const ServerRequest& request, const std::st
     const auto given = credentials_of(request);
     Error why = unauthorised("unauthenticated for invalid credentials");
     for (const auto& one : given.deliberate) {
-        auto claims = jwt::verify(one, state_->settings.viewer_key, now);
+        auto claims = state_->verified(one, now);
         if (!claims) {
             why = unauthorised("token invalid: " + claims.error().what);
             continue;
         }
         if (claims->topic.empty() || claims->scopes.empty()) return forbidden("Token Missing Required Claims");
-        if (claims->booking_id.empty() && !state_->settings.allow_no_booking_id)
-            return forbidden("empty bookingID field is not permitted");
         auto grant = state_->grant_of(*claims, request.path, topic, now);
         if (!grant) return grant.error();
         return make_code(*claims, topic, now);
@@ -359,9 +451,10 @@ Result<> Access::deny(const std::string& booking_id, std::int64_t until, std::in
     return {};
 }
 
-void Access::allow(const std::string& booking_id, std::int64_t until) {
+void Access::allow(const std::string& booking_id, std::int64_t until, std::int64_t now) {
     if (booking_id.empty() || booking_id.size() > longest_id) return;
     const std::lock_guard lock(state_->mutex);
+    state_->sweep(now);
     state_->denied.erase(booking_id);
     if (state_->allowed.size() < most_listed) state_->allowed[booking_id] = until;
 }

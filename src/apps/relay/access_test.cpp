@@ -14,7 +14,7 @@ using Fields = std::vector<std::pair<std::string, std::string>>;
 
 ServerRequest request_for(std::string path, Fields headers = {}, std::string query = "") {
     ServerRequest r;
-    r.method = "POST";
+    r.method = "GET";
     r.target = r.path = std::move(path);
     if (!query.empty()) r.target += "?" + query;
     r.query = std::move(query);
@@ -202,6 +202,104 @@ TEST(RelayAccess, AViewerKeyIsAskedOfWebsocketPublishersButNotOfLocalPushes) {
     EXPECT_EQ(refusal_status(access.check(request_for("/status"), Right::admin, "relay:stats", now)), 401);
 }
 
+TEST(RelayAccess, WithAKeyAnOpenRelayAsksPlainPushesForATokenThatMayWrite) {
+    AccessSettings s;
+    s.loopback_only = false;
+    s.viewer_key.secret = viewer_secret;
+    const Access access(s);
+    const auto push = [&](const std::string& query) {
+        auto request = request_for("/ts/x", {{"host", "cam.example"}}, query);
+        return refusal_status(access.check(request, Right::push, "x", now));
+    };
+    EXPECT_EQ(push(""), 401);
+    EXPECT_EQ(push("token=" + token_for(claims_for("x", {"read"}))), 403);
+    EXPECT_EQ(push("token=" + token_for(claims_for("x", {"write"}))), 200);
+}
+
+TEST(RelayAccess, ADoubledUpgradeFieldHidesNoWebsocket) {
+    AccessSettings s;
+    s.viewer_key.secret = viewer_secret;
+    const Access access(s);
+    const Fields twice{{"upgrade", "x"}, {"upgrade", "websocket"}};
+    EXPECT_EQ(refusal_status(access.check(request_for("/ws/x", twice), Right::push, "x", now)), 401);
+    const auto reader = request_for("/ws/x", twice, "token=" + token_for(claims_for("x", {"read"})));
+    EXPECT_EQ(refusal_status(access.check(reader, Right::push, "x", now)), 403);
+}
+
+TEST(RelayAccess, ATokenForEverLastsAHundredYears) {
+    const Access access(with_secrets());
+    for (const auto expires : {std::int64_t{253'402'300'799}, std::int64_t{1} << 62, INT64_MAX}) {
+        auto claims = claims_for("x");
+        claims.expires = expires;
+        const auto got = access.check(request_for("/ws/x", {}, "token=" + token_for(claims)), Right::view, "x", now);
+        ASSERT_TRUE(got) << got.error().what;
+        EXPECT_EQ(got->expires, now + 3'153'600'000);
+        jwt::Claims bi;
+        bi.audience = {"https://relay.example/bi/x"};
+        bi.expires = expires;
+        EXPECT_EQ(access.check_first_message(token_for(bi), "/bi/x", Right::view, now)->expires, now + 3'153'600'000);
+    }
+}
+
+TEST(RelayAccess, WhatAProxyForwardsIsNotThisMachine) {
+    AccessSettings s;
+    const Access none(s);
+    const std::pair<Right, const char*> flags[] = {
+        {Right::push, "--push-secret"}, {Right::view, "--viewers anyone"}, {Right::admin, "--admin-token"}};
+    for (const auto* field : {"forwarded", "x-forwarded-for"}) {
+        for (const auto& [right, flag] : flags) {
+            const auto got = none.check(request_for("/ts/x", {{field, "192.0.2.1"}}), right, "x", now);
+            ASSERT_EQ(refusal_status(got), 403) << field;
+            EXPECT_NE(got.error().what.find(flag), std::string::npos) << got.error().what;
+        }
+    }
+    const Fields proxied{{"x-forwarded-for", "192.0.2.1"}};
+    s.push_secret = Secret("p");
+    s.open_view = true;
+    const Access access(s);
+    EXPECT_TRUE(access.check(request_for("/ts/x", proxied, "token=p"), Right::push, "x", now));
+    const auto view = access.check(request_for("/ws/x", proxied), Right::view, "x", now);
+    ASSERT_TRUE(view);
+    EXPECT_FALSE(view->write);
+    EXPECT_EQ(refusal_status(access.check(request_for("/api", proxied), Right::admin, "", now)), 403);
+    s.auth_none = true;
+    EXPECT_TRUE(Access(s).check(request_for("/api", proxied), Right::admin, "", now)) << "it was said so";
+}
+
+TEST(RelayAccess, TheJsmpegSecretGuardsItsTopicAtEveryDoor_JS13) {
+    AccessSettings s;
+    s.jsmpeg_secret = Secret("s3cret");
+    const Access access(s);
+    const auto push = [&](const std::string& topic, const std::string& query) {
+        return refusal_status(access.check(request_for("/ts/" + topic, {}, query), Right::push, topic, now));
+    };
+    EXPECT_EQ(push("jsmpeg", ""), 401);
+    EXPECT_EQ(push("jsmpeg", "token=wrong"), 401);
+    EXPECT_EQ(push("jsmpeg", "token=s3cret"), 200);
+    EXPECT_EQ(push("other", ""), 200);
+    s.push_secret = Secret("push-me");
+    const Access both(s);
+    EXPECT_TRUE(both.check(request_for("/ts/jsmpeg", {}, "token=push-me"), Right::push, "jsmpeg", now));
+    EXPECT_EQ(refusal_status(both.check(request_for("/ts/x", {}, "token=s3cret"), Right::push, "x", now)), 401);
+}
+
+TEST(RelayAccess, ViewersAnyoneLetsThoseWithoutATokenRead) {
+    AccessSettings s;
+    s.loopback_only = false;
+    s.viewer_key.secret = viewer_secret;
+    s.open_view = true;
+    const Access access(s);
+    const Fields socket{{"host", "cam.example"}, {"upgrade", "websocket"}};
+    const auto view = access.check(request_for("/ws/x", socket), Right::view, "x", now);
+    ASSERT_TRUE(view) << view.error().what;
+    EXPECT_FALSE(view->write);
+    EXPECT_EQ(refusal_status(access.check(request_for("/ws/x", socket), Right::push, "x", now)), 401);
+    EXPECT_EQ(refusal_status(access.check(request_for("/ws/x", socket, "token=bad"), Right::view, "x", now)), 401);
+    auto foreign = socket;
+    foreign.emplace_back("origin", "https://evil.example");
+    EXPECT_EQ(refusal_status(access.check(request_for("/ws/x", foreign), Right::view, "x", now)), 403);
+}
+
 // ------------------------------------------------------------------ other sites' pages
 
 struct OriginCase {
@@ -268,6 +366,96 @@ TEST(RelayAccess, OnAnOpenListenerTheOwnNameIsTheOwnSite) {
         access.check_origin(request_for("/x", {{"host", "cam.example:8888"}, {"origin", "http://localhost"}})));
 }
 
+TEST(RelayAccess, OnlyItsOwnPageChangesRulesWithoutAToken) {
+    const Access access{AccessSettings{}};
+    const auto admin = [&](const char* method, const char* origin, Fields more = {}) {
+        more.emplace_back("host", "localhost:8888");
+        more.emplace_back("origin", origin);
+        auto request = request_for("/api/streams", more);
+        request.method = method;
+        return refusal_status(access.check(request, Right::admin, "", now));
+    };
+    for (const auto* method : {"POST", "PUT", "UPDATE", "DELETE"}) {
+        EXPECT_EQ(admin(method, "http://localhost:8888"), 200) << method;
+        EXPECT_EQ(admin(method, "http://localhost:3000"), 403) << method;
+    }
+    EXPECT_EQ(admin("GET", "http://localhost:3000"), 200);
+    EXPECT_EQ(admin("GET", "http://localhost:3000", {{"upgrade", "websocket"}}), 403) << "the admin websocket";
+    AccessSettings s;
+    s.allowed_origins = {"http://localhost:3000"};
+    auto listed = request_for("/api/streams", {{"host", "localhost:8888"}, {"origin", "http://localhost:3000"}});
+    listed.method = "POST";
+    EXPECT_TRUE(Access(s).check(listed, Right::admin, "", now));
+    s.allowed_origins = {};
+    s.admin_token = Secret("a");
+    listed.query = "token=a";
+    EXPECT_TRUE(Access(s).check(listed, Right::admin, "", now));
+}
+
+TEST(RelayAccess, BasicIsForPagesOfTheVerySameSite) {
+    const Access access(with_secrets());
+    struct Case {
+        const char *host, *origin;
+        bool secure;
+        int status;
+    };
+    for (const auto& c :
+         {Case{"127.0.0.1:8888", "http://127.0.0.1:8888", false, 200},
+          Case{"127.0.0.1:8888", "http://127.0.0.1:3000", false, 403},
+          Case{"127.0.0.1:8888", "http://127.0.0.1", false, 403}, Case{"127.0.0.1", "http://127.0.0.1:80", false, 200},
+          Case{"localhost", "https://localhost", false, 200}, Case{"localhost", "https://localhost", true, 200},
+          Case{"localhost", "http://localhost", true, 403}, Case{"localhost", "null", false, 403}}) {
+        auto request = request_for(
+            "/ts/x", {{"host", c.host}, {"origin", c.origin}, {"authorization", "Basic YW55b25lOnB1c2gtbWU="}});
+        request.secure = c.secure;
+        EXPECT_EQ(refusal_status(access.check(request, Right::push, "x", now)), c.status) << c.host << ' ' << c.origin;
+    }
+}
+
+TEST(RelayAccess, TwoOriginsAreOneTooMany) {
+    Access access(with_secrets());
+    const Fields two{{"origin", "http://127.0.0.1:8888"}, {"origin", "https://evil.example"}};
+    const auto request = request_for("/ts/x", two, "token=push-me");
+    EXPECT_EQ(refusal_status(access.check(request, Right::push, "x", now)), 403);
+    EXPECT_FALSE(access.check_origin(request));
+    EXPECT_EQ(
+        access.exchange(request_for("/session/x", two, "token=" + token_for(claims_for("x"))), "x", now).error().status,
+        403);
+    AccessSettings s;
+    s.allowed_origins = {"*"};
+    EXPECT_FALSE(Access(s).check_origin(request_for("/x", two)));
+}
+
+TEST(RelayAccess, AListOfOriginsLetsNoOthersIn) {
+    AccessSettings s;
+    s.allowed_origins = {"https://lab.example"};
+    const Access access(s);
+    const auto fine = [&](Fields more) {
+        more.emplace_back("sec-fetch-site", "cross-site");
+        return access.check_origin(request_for("/live/x.ts", more)).has_value();
+    };
+    EXPECT_FALSE(fine({{"sec-fetch-mode", "no-cors"}}));
+    EXPECT_FALSE(fine({{"sec-fetch-mode", "no-cors"}, {"referer", "https://evil.example/a"}}));
+    EXPECT_TRUE(fine({{"sec-fetch-mode", "no-cors"}, {"referer", "https://lab.example/a?b"}}));
+    EXPECT_TRUE(fine({{"sec-fetch-mode", "navigate"}}));
+}
+
+TEST(RelayAccess, AnOpenRelayWithAPublicUrlKnowsItsName) {
+    AccessSettings s;
+    s.loopback_only = false;
+    s.auth_none = true;
+    s.public_host = "cam.example";
+    s.allowed_origins = {"https://lab.example"};
+    const Access access(s);
+    for (const auto* host :
+         {"cam.example", "CAM.example:8888", "192.0.2.1:8888", "[2001:db8::1]:8888", "localhost", "lab.example"})
+        EXPECT_TRUE(access.check(request_for("/ws/x", {{"host", host}}), Right::view, "x", now)) << host;
+    const auto rebound = access.check(request_for("/ws/x", {{"host", "evil.example"}}), Right::view, "x", now);
+    EXPECT_EQ(refusal_status(rebound), 403);
+    s.public_host = "";
+    EXPECT_TRUE(Access(s).check(request_for("/ws/x", {{"host", "any.example"}}), Right::view, "x", now));
+}
+
 TEST(RelayAccess, CredentialsThatAPageMustKnowMakeItsOriginIrrelevant) {
     const Access access(with_secrets());
     const Fields foreign{{"origin", "https://evil.example"}};
@@ -321,6 +509,8 @@ TEST(RelayAccess, PractablesTokensNameTheirTopic_PR11) {
          "the token has no scope 'write'"},
         {"write only, reading", [](auto& c) { c.scopes = {"write"}; }, "/ws/x", Right::view, 403,
          "the token has no scope 'read'"},
+        {"no booking id", [](auto& c) { c.booking_id = ""; }, "/ws/x", Right::view, 403,
+         "empty bookingID field is not permitted"},
         {"no admin", [](auto&) {}, "/api/streams", Right::admin, 401, "wrong token"},
     };
     for (const auto& c : cases) {
@@ -431,6 +621,10 @@ TEST(RelayAccess, TheFirstMessageIsAwaitedOnlyWithAKeyAndWithoutCredentials) {
     AccessSettings s;
     s.push_secret = Secret("p");
     EXPECT_FALSE(Access(s).wants_first_message(request_for("/in/x"), Right::push));
+    auto anyone = with_secrets();
+    anyone.open_view = true;
+    EXPECT_TRUE(Access(anyone).wants_first_message(request_for("/in/x"), Right::push));
+    EXPECT_FALSE(Access(anyone).wants_first_message(request_for("/out/x"), Right::view)) << "it may view as it is";
 }
 
 // ------------------------------------------------------------------ codes and the deny list
@@ -501,6 +695,8 @@ TEST(RelayAccess, TheExchangeRefusesConsistently_SC15_PR7) {
     settings.allow_no_booking_id = true;
     Access lenient(settings);
     EXPECT_TRUE(lenient.exchange(request_for("/session/x", with([](auto& c) { c.booking_id = ""; })), "x", now));
+    const auto unbooked = request_for("/ws/x", with([](auto& c) { c.booking_id = ""; }));
+    EXPECT_TRUE(lenient.check(unbooked, Right::view, "x", now));
 }
 
 TEST(RelayDenyList, RefusesUntilItExpiresOrIsAllowed_SC15_PR14) {
@@ -513,7 +709,7 @@ TEST(RelayDenyList, RefusesUntilItExpiresOrIsAllowed_SC15_PR14) {
     EXPECT_EQ(access.exchange(request, "x", now).error().status, 403);
     EXPECT_EQ(refusal_status(access.check(request_for("/ws/x", request.headers), Right::view, "x", now)), 403);
     EXPECT_EQ(access.denied_ids(now), std::vector<std::string>{"bid0"});
-    access.allow("bid0", now + 50);
+    access.allow("bid0", now + 50, now);
     EXPECT_TRUE(access.exchange(request, "x", now));
     EXPECT_TRUE(access.denied_ids(now).empty());
     EXPECT_EQ(access.allowed_ids(now), std::vector<std::string>{"bid0"});
@@ -522,6 +718,15 @@ TEST(RelayDenyList, RefusesUntilItExpiresOrIsAllowed_SC15_PR14) {
     EXPECT_TRUE(access.denied("bid0", now + 59));
     EXPECT_FALSE(access.denied("bid0", now + 60));
     EXPECT_TRUE(access.denied_ids(now + 60).empty());
+}
+
+TEST(RelayDenyList, AllowingForgetsWhatIsOver) {
+    Access access(with_secrets());
+    ASSERT_TRUE(access.deny("old", now + 1, now));
+    for (int i = 0; i < 100'000; ++i) access.allow(std::to_string(i), now + 1, now);
+    access.allow("new", now + 50, now + 2);
+    EXPECT_EQ(access.allowed_ids(now + 2), std::vector<std::string>{"new"});
+    EXPECT_FALSE(access.denied("old", now + 2));
 }
 
 TEST(RelayDenyList, TakesOnlyTheFutureAndAName) {

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include <array>
+#include <boost/asio/ip/address.hpp>
 
 #include "base/text.h"
 
@@ -154,6 +155,26 @@ std::string plain_origin(std::string_view origin) {
     if (text.starts_with("http://") && text.ends_with(":80")) text.resize(text.size() - 3);
     if (text.starts_with("https://") && text.ends_with(":443")) text.resize(text.size() - 4);
     return text;
+}
+
+std::string origin_of_url(std::string_view url) {
+    url = stripped(url);
+    const auto at = url.find("://");
+    if (at == std::string_view::npos) return {};
+    return plain_origin(url.substr(0, url.find_first_of("/?#", at + 3)));
+}
+
+bool is_origin_of(std::string_view origin, std::string_view host, bool secure) {
+    const auto plain = plain_origin(origin);
+    const bool https = plain.starts_with("https://");
+    if (host.empty() || !(https || plain.starts_with("http://")) || (secure && !https)) return false;
+    return plain == plain_origin(fmt::format("{}://{}", https ? "https" : "http", stripped(host)));
+}
+
+bool is_address(std::string_view host) {
+    boost::system::error_code ec;
+    (void)boost::asio::ip::make_address(host, ec);
+    return !ec;
 }
 
 std::string new_uuid() {

@@ -34,6 +34,13 @@ struct Credentials {
 [[nodiscard]] std::string origin_host(std::string_view origin);
 /// In lower case, without the port that its scheme stands for and without a '/' at the end.
 [[nodiscard]] std::string plain_origin(std::string_view origin);
+/// The origin that a URL (a Referer) belongs to, as plain_origin(); empty: none.
+[[nodiscard]] std::string origin_of_url(std::string_view url);
+/// Is `origin` the site that a Host field names, port included? Without one it is the port of `secure`'s scheme; behind a proxy
+/// that speaks TLS, of the origin's.
+[[nodiscard]] bool is_origin_of(std::string_view origin, std::string_view host, bool secure);
+/// A numeric address, IPv6 without brackets: no name that somebody may have registered.
+[[nodiscard]] bool is_address(std::string_view host);
 /// A random UUID (version 4).
 [[nodiscard]] std::string new_uuid();
 

@@ -115,7 +115,7 @@ Task<void> serve_bids(CorePtr core, bool denying, Exchange& exchange) {
         const auto cut = core->sessions->cut(booking->first, "the booking was cancelled");
         WEIR_LOG(info, "a booking was put on the deny list", {"id", booking->first}, {"connections_cut", cut});
     } else {
-        core->access.allow(booking->first, booking->second);
+        core->access.allow(booking->first, booking->second, now);
     }
     (void)co_await exchange.respond(204, "", Bytes());
 }
