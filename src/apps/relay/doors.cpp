@@ -8,6 +8,8 @@
 #include "apps/relay/doors_core.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "runtime/deadline.h"
+#include "runtime/task_group.h"
 
 namespace weir::relay {
 namespace {
@@ -91,6 +93,7 @@ Task<void> serve_jsmpeg_push(CorePtr core, std::shared_ptr<const Secret> secret,
     }
     std::string topic = jsmpeg_topic;
     Grant grant;
+    grant.read = false;
     co_await ingest(std::move(core), exchange, std::move(topic), std::move(grant));
 }
 
@@ -193,7 +196,7 @@ Task<void> serve_live(CorePtr core, Exchange& exchange) {
         co_return;
     }
     auto live = std::make_shared<LiveViewer>();
-    live->session = core->enter(request, "http-ts", *topic, *grant);
+    live->session = core->enter(core->describe(request, "http-ts", *topic, *grant));
     if (!live->session) co_return co_await too_many(exchange);
     auto watcher = co_await core->hub.watch(*topic, Viewers::Wire::http_ts);
     if (!watcher) co_return co_await refuse(exchange, watcher.error());
@@ -263,8 +266,8 @@ SteadyTime Doors::Core::steady(std::int64_t unix_seconds) {
     return clock.now() + Millis(unix_seconds * 1000 - unix_millis(clock.wall()));
 }
 
-std::shared_ptr<Session> Doors::Core::enter(const ServerRequest& request, std::string kind, const std::string& topic,
-                                            const Grant& grant) {
+SessionInfo Doors::Core::describe(const ServerRequest& request, std::string kind, const std::string& topic,
+                                  const Grant& grant) {
     SessionInfo info;
     info.kind = std::move(kind);
     info.topic = topic;
@@ -272,6 +275,10 @@ std::shared_ptr<Session> Doors::Core::enter(const ServerRequest& request, std::s
     info.user_agent = cut_to(request.find("user-agent"), longest_agent);
     info.grant = grant;
     info.since = here().clock().wall();
+    return info;
+}
+
+std::shared_ptr<Session> Doors::Core::enter(SessionInfo info) {
     auto session = sessions->enter(std::move(info));
     if (session) cut_if_denied(*session);
     return session;
@@ -324,28 +331,67 @@ Task<void> too_many(Exchange& exchange) {
     co_await refuse(exchange, std::move(why));
 }
 
+namespace {
+
+enum class PushEnd : std::uint8_t { none, whole, lost };
+
+/// What a pusher sends, until it ends or its time is over.
+Task<void> read_push(Exchange& exchange, Session& session, Publisher& publisher, Bell& over, PushEnd& end) {
+    co_await errors_not_throws();
+    auto result = PushEnd::lost;  // gone, or broken: the server says what is to be said
+    while (!session.is_cut()) {
+        auto piece = co_await exchange.read_piece();
+        if (piece && piece->bytes.empty()) result = PushEnd::whole;
+        if (!piece || piece->bytes.empty() || session.is_cut()) break;
+        session.count_received(piece->bytes.size());
+        publisher.push(*piece);
+        const bool room = co_await publisher.wait_for_room();
+        if (!room) break;
+    }
+    end = result;
+    over.notify();
+}
+
+}  // namespace
+
 Task<void> ingest(CorePtr core, Exchange& exchange, std::string topic, Grant grant) {
-    auto session = core->enter(exchange.request(), "push", topic, grant);
+    co_await errors_not_throws();
+    auto session = core->enter(core->describe(exchange.request(), "push", topic, grant));
     if (!session) co_return co_await too_many(exchange);
     auto who = publisher_info(exchange.request(), "http");
     auto publisher = co_await core->hub.publish(topic, std::move(who));
     if (!publisher) co_return co_await refuse(exchange, publisher.error());
     exchange.set_body_timeout(core->settings.ingest_timeout);
-    for (;;) {
-        auto piece = co_await exchange.read_piece();
-        if (!piece) co_return;  // gone, or broken: the server says what is to be said
-        if (piece->bytes.empty()) break;
-        const bool over = grant.expires && core->now() >= *grant.expires;
-        if (over || session->is_cut()) {
-            Error why{Errc::denied, over ? "Token is expired" : "the booking was cancelled", "", {}, over ? 401 : 403};
-            co_return co_await refuse(exchange, std::move(why));
-        }
-        session->count_received(piece->bytes.size());
-        (*publisher)->push(*piece);
-        const bool room = co_await (*publisher)->wait_for_room();
-        if (!room) co_return;
+    auto& shard = core->here();
+    const auto over = std::make_shared<Bell>(shard.executor());
+    session->set_end([over, &shard] { shard.post([over] { over->notify(); }); });
+    auto end = PushEnd::none;
+    TaskGroup tasks(shard.executor());
+    tasks.spawn(read_push(exchange, *session, **publisher, *over, end), "push");
+    const auto until = grant.expires ? core->steady(*grant.expires) : SteadyTime::max();
+    bool expired = false;
+    // One that is silent ends in time, too.
+    while (end == PushEnd::none && !session->is_cut() && !expired) {
+        bool rung = false;
+        if (grant.expires)
+            rung = co_await over->wait_until(until);
+        else
+            rung = co_await over->wait();
+        expired = grant.expires && shard.clock().now() >= until;
+        if (!rung) break;
     }
-    (void)co_await exchange.respond(200, "", Bytes());
+    co_await uncancellable();
+    session->gone();
+    const bool cut = session->is_cut();
+    const auto seen = end;
+    std::string reason = "over";
+    co_await tasks.stop(std::move(reason));
+    if (cut || (expired && seen == PushEnd::none)) {
+        Error why{Errc::denied, cut ? "the booking was cancelled" : "Token is expired", "", {}, cut ? 403 : 401};
+        co_await refuse(exchange, std::move(why));
+    } else if (seen == PushEnd::whole) {
+        (void)co_await exchange.respond(200, "", Bytes());
+    }
 }
 
 Doors::Doors(Hub& hub, Access& access, Shards& shards, Settings settings)

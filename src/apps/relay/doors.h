@@ -23,16 +23,18 @@ namespace weir::relay {
 ///   GET HEAD /live/{feed}.ts      an endless transport stream, for VLC and mpegts.js (ASK-12)
 /// names    vw's where vw had the door (VW-17, VW-40): what is not [a-zA-Z0-9-/] has to be percent-escaped. 1 KiB, UTF-8, no
 ///          control characters. "api" is no topic here (relay/WIN-10)
-/// limits   settings.max_viewers connections that stay; a websocket that publishes faster than the hub takes is read more slowly
+/// limits   settings.max_viewers connections that stay, and more_publishers and max_guests beside them; a websocket that publishes faster than the hub takes is read more slowly
 /// threads  made anywhere; handlers run on the shards of their servers; connected() from any thread
 /// life     servers and hub are stopped before it goes; they outlive nothing of it
 class Doors {
 public:
     struct Settings {
-        std::size_t max_viewers = 4096;  ///< and publishers; 503 beyond
-        Millis ingest_timeout{0};        ///< a pusher silent for so long is let go; 0: never (ASK-9)
-        Millis first_message{10'000};    ///< patience with a crossbar client that has to send its token
-        std::string public_url;          ///< for practable's uri, when the Host header is not what clients reach
+        std::size_t max_viewers = 4096;     ///< 503 beyond
+        std::size_t more_publishers = 256;  ///< who only publishes gets in when all of these are there as well
+        std::size_t max_guests = 256;       ///< websockets whose token has not come yet; apart from the others
+        Millis ingest_timeout{0};           ///< a pusher silent for so long is let go; 0: never (ASK-9)
+        Millis first_message{10'000};       ///< patience with a crossbar client that has to send its token
+        std::string public_url;             ///< for practable's uri, when the Host header is not what clients reach
         ws::Limits limits = {};
         Millis ping{54'000}, pong{60'000};  ///< of websockets that only publish; viewers' are the hub's settings
         /// jsmpeg's page on the view port: answers and returns true, or returns false (426 then).

@@ -20,13 +20,14 @@ struct Doors::Core {
           access(a),
           shards(s),
           settings(std::move(set)),
-          sessions(std::make_shared<Sessions>(settings.max_viewers)) {}
+          sessions(std::make_shared<Sessions>(settings.max_viewers, settings.more_publishers)) {}
 
     [[nodiscard]] Shard& here();  ///< the shard this runs on
     [[nodiscard]] std::int64_t now() { return unix_millis(here().clock().wall()) / 1000; }
+    [[nodiscard]] SessionInfo describe(const ServerRequest& request, std::string kind, const std::string& topic,
+                                       const Grant& grant);
     /// Null: there are too many.
-    [[nodiscard]] std::shared_ptr<Session> enter(const ServerRequest& request, std::string kind,
-                                                 const std::string& topic, const Grant& grant);
+    [[nodiscard]] std::shared_ptr<Session> enter(SessionInfo info);
     /// A booking that was cancelled between the check and now is not among those that were cut then.
     void cut_if_denied(Session& session);
     /// Unix seconds on this shard's clock.
@@ -38,6 +39,7 @@ struct Doors::Core {
     const Settings settings;
     const std::shared_ptr<Sessions> sessions;
     std::atomic<std::uint32_t> next_origin{0};
+    std::atomic<std::size_t> guests{0};  ///< websockets whose token has not come yet
 };
 using CorePtr = std::shared_ptr<Doors::Core>;
 

@@ -123,6 +123,49 @@ TEST(RelayPush, ASilentPusherIsLetGoOnlyWhenAsked_ASK9) {
     });
 }
 
+TEST(RelayPush, ASilentOneEndsWithItsToken_PR13) {
+    AccessSettings who;
+    who.viewer_key.secret = Secret("k");
+    who.loopback_only = false;
+    with_doors(who, {}, [](DoorsRig& rig) -> Task<void> {
+        jwt::Claims claims;
+        claims.topic = "x";
+        claims.booking_id = "bid0";
+        claims.scopes = {"write"};
+        claims.expires = rig.now() + 2;
+        const auto path = "POST /ts/x?token=" + jwt::sign(claims, Secret("k"));
+        const std::string rest = " HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        Wire wire(rig.here().executor(), rig.main->port());
+        (void)co_await wire.send(path + rest + chunk("x"));
+        const auto got = co_await wire.until("Token is expired");
+        EXPECT_EQ(status_of(got), 401) << got;
+    });
+}
+
+TEST(RelayPush, ASilentOneEndsWithItsBooking_PR14) {
+    AccessSettings who;
+    who.viewer_key.secret = Secret("k");
+    who.admin_token = Secret("a");
+    who.loopback_only = false;
+    with_doors(who, {}, [](DoorsRig& rig) -> Task<void> {
+        jwt::Claims claims;
+        claims.topic = "x";
+        claims.booking_id = "bid0";
+        claims.scopes = {"write"};
+        claims.expires = rig.now() + 600;
+        const auto path = "POST /ts/x?token=" + jwt::sign(claims, Secret("k"));
+        const std::string rest = " HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        Wire wire(rig.here().executor(), rig.main->port());
+        (void)co_await wire.send(path + rest + chunk("x"));
+        const bool there = co_await rig.until([&] { return rig.publishers("x") == 1; });
+        EXPECT_TRUE(there);
+        const auto denied = co_await rig.ask("POST /bids/deny?token=a&bid=bid0&exp=" + std::to_string(rig.now() + 100));
+        EXPECT_EQ(status_of(denied), 204);
+        const auto got = co_await wire.until("the booking was cancelled");
+        EXPECT_EQ(status_of(got), 403) << got;
+    });
+}
+
 TEST(RelayPush, BrokenFramingEndsThatPushAlone) {
     with_doors([](DoorsRig& rig) -> Task<void> {
         auto viewer = co_await rig.call("/ws/video0");
@@ -253,6 +296,7 @@ TEST(RelayLive, TellsWhatItIsAndForWhom) {
 TEST(RelayDoors, ConnectionsThatStayAreBounded) {
     Doors::Settings settings;
     settings.max_viewers = 1;
+    settings.more_publishers = 1;
     with_doors({}, settings, [](DoorsRig& rig) -> Task<void> {
         auto first = co_await rig.call("/ws/x");
         EXPECT_TRUE(first.open());
@@ -260,8 +304,16 @@ TEST(RelayDoors, ConnectionsThatStayAreBounded) {
         EXPECT_EQ(second.status(), 503);
         const auto live = co_await rig.ask("GET /live/x.ts");
         EXPECT_EQ(status_of(live), 503);
+        Wire pusher(rig.here().executor(), rig.main->port());
+        const std::string head_x = "POST /ts/x HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        (void)co_await pusher.send(head_x + chunk("x"));
+        const auto heard = co_await first.next();
+        EXPECT_EQ(heard, "binary x") << "a full house takes a pusher";
         const auto push = co_await rig.ask("POST /ts/x", "", "x");
         EXPECT_EQ(status_of(push), 503);
+        (void)co_await pusher.send("0\r\n\r\n");
+        const auto done = co_await pusher.all();
+        EXPECT_EQ(status_of(done), 200);
         co_await first.close();
         const bool room = co_await rig.until([&] { return rig.doors->connected().empty(); });
         EXPECT_TRUE(room);

@@ -30,11 +30,6 @@ void Session::set_end(std::function<void()> end) {
     end();
 }
 
-void Session::regrant(const Grant& grant) {
-    const std::lock_guard lock(mutex_);
-    info_.grant = grant;
-}
-
 std::string Session::booking_id() const {
     const std::lock_guard lock(mutex_);
     return info_.grant.booking_id;
@@ -77,8 +72,9 @@ SessionInfo Session::info() const {
 }
 
 std::shared_ptr<Session> Sessions::enter(SessionInfo info) {
+    const bool publishes = info.grant.write && !info.grant.read;
     const std::lock_guard lock(mutex_);
-    if (sessions_.size() >= most_) return nullptr;
+    if (sessions_.size() >= most_ + (publishes ? more_ : 0)) return nullptr;
     std::shared_ptr<Session> session(new Session(shared_from_this(), std::move(info)));
     sessions_.emplace_back(session.get(), session);
     return session;

@@ -35,7 +35,6 @@ public:
     void set_end(std::function<void()> end);
     void count_received(std::uint64_t bytes) noexcept { received_ += bytes; }
     [[nodiscard]] bool is_cut() const noexcept { return cut_; }
-    void regrant(const Grant& grant);  ///< a token came later
     void cut(std::uint16_t code, const std::string& reason);
     void gone();
     [[nodiscard]] SessionInfo info() const;
@@ -57,11 +56,11 @@ private:
     std::function<void()> end_;
 };
 
-/// All of them, bounded.
+/// All of them, bounded: `most`, and `more` of those that only publish.
 /// threads  any
 class Sessions : public std::enable_shared_from_this<Sessions> {
 public:
-    explicit Sessions(std::size_t most) : most_(most) {}
+    explicit Sessions(std::size_t most, std::size_t more = 0) : most_(most), more_(more) {}
     /// Null when there are too many.
     std::shared_ptr<Session> enter(SessionInfo info);
     /// Ends all with that booking id (PR-14); how many there were.
@@ -74,7 +73,7 @@ private:
     void leave(const Session* session);
     [[nodiscard]] std::vector<std::shared_ptr<Session>> all() const;
 
-    const std::size_t most_;
+    const std::size_t most_, more_;
     mutable std::mutex mutex_;
     std::vector<std::pair<const Session*, std::weak_ptr<Session>>> sessions_;
 };

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <limits>
+
 #include "apps/relay/doors_core.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -13,7 +15,7 @@ namespace weir::relay {
 namespace {
 
 constexpr std::uint64_t most_under_way = 2u << 20;
-constexpr std::size_t longest_token = 16u << 10;
+constexpr std::size_t longest_token = 16u << 10, longest_head = 14;
 constexpr Millis farewell{1'000};
 
 constexpr std::uint16_t policy_violation = 1008, try_later = 1013, token_expired = 4401;
@@ -40,12 +42,27 @@ private:
     Bytes early_;
 };
 
+/// A place among the websockets whose token has not come yet.
+class Waiting {
+public:
+    explicit Waiting(CorePtr core) : core_(std::move(core)), in_(++core_->guests <= core_->settings.max_guests) {}
+    ~Waiting() { --core_->guests; }
+    Waiting(const Waiting&) = delete;
+    [[nodiscard]] bool is_in() const noexcept { return in_; }
+
+private:
+    const CorePtr core_;
+    const bool in_;
+};
+
 /// What a websocket is and may, from the handshake on.
 struct Guest {
     SocketPlan plan;
     Grant grant;
-    std::shared_ptr<Session> session;
-    PublisherInfo who;
+    std::unique_ptr<Waiting> waiting = {};  ///< until its token came; then there is a session
+    SessionInfo info = {};
+    std::shared_ptr<Session> session = {};
+    PublisherInfo who = {};
     [[nodiscard]] bool publishes() const { return grant.write && !plan.topic.starts_with("stream/"); }  // VW-43
 };
 
@@ -176,7 +193,7 @@ std::optional<std::uint64_t> frame_length(std::span<const std::byte> in) {
     if (more) length = 0;
     for (std::size_t i = 0; i < more; ++i) length = length << 8 | at(head + i);
     head += more + ((at(1) & 0x80) != 0 ? 4 : 0);
-    return length > longest_token ? std::uint64_t{longest_token} + 1 : length + head;
+    return length > longest_token ? std::numeric_limits<std::uint64_t>::max() : length + head;
 }
 
 Task<void> send(Connection& connection, Bytes frame) {
@@ -207,7 +224,7 @@ Task<FirstMessage> read_first(Connection& connection, Bytes& rest) {
     FirstMessage out;
     for (;;) {
         const auto length = frame_length(have);
-        if (length && *length > longest_token + 14) {
+        if (length && *length > longest_token + longest_head) {
             out.close_code = 1009;
             co_return out;
         }
@@ -268,8 +285,13 @@ Task<void> by_first_message(CorePtr core, std::unique_ptr<Connection> connection
     guest.grant = *grant;
     guest.grant.read = guest.grant.read && guest.plan.read;
     guest.grant.write = guest.grant.write && guest.plan.write;
-    guest.session->regrant(guest.grant);
-    core->cut_if_denied(*guest.session);
+    guest.info.grant = guest.grant;
+    guest.session = core->enter(std::move(guest.info));
+    if (!guest.session) {
+        std::string reason = "too many connections";
+        co_return co_await refuse_guest(*connection, guest.plan.path, try_later, std::move(reason));
+    }
+    guest.waiting.reset();
     auto answer = answer_frame(guest.plan.path, true, "ok");
     connection = std::make_unique<Handed>(std::move(connection), std::move(rest));
     if (!guest.grant.read) {
@@ -307,16 +329,19 @@ Task<void> open_socket(CorePtr core, Exchange& exchange, SocketPlan plan) {
         co_return co_await bad_upgrade(exchange, body || !offer.error().status ? 400 : offer.error().status);
     Guest guest;
     const bool token_first =
-        plan.crossbar && core->access.wants_first_message(request, plan.read ? Right::view : Right::push);
+        plan.crossbar && core->access.wants_first_message(request, plan.write ? Right::push : Right::view);
     if (!token_first) {
         auto grant = plan.grant ? plan.grant() : admit(*core, request, plan.read, plan.write, plan.topic);
         if (!grant) co_return co_await refuse(exchange, grant.error());
         guest.grant = *grant;
+        guest.session = core->enter(core->describe(request, "websocket", plan.topic, guest.grant));
+        if (!guest.session) co_return co_await too_many(exchange);
     } else {
         guest.grant.read = guest.grant.write = false;
+        guest.info = core->describe(request, "websocket", plan.topic, guest.grant);
+        guest.waiting = std::make_unique<Waiting>(core);
+        if (!guest.waiting->is_in()) co_return co_await too_many(exchange);
     }
-    guest.session = core->enter(request, "websocket", plan.topic, guest.grant);
-    if (!guest.session) co_return co_await too_many(exchange);
     guest.who = publisher_info(request, "websocket");
     guest.who.origin = own_origins + core->next_origin++ % own_origins;
     guest.plan = std::move(plan);

@@ -336,6 +336,46 @@ TEST(RelayCrossbar, AHugeOrNoFirstMessageEndsIt) {
     });
 }
 
+TEST(RelayCrossbar, AFirstMessageThatIsTooLongIsRefusedByItsHead) {
+    with_doors(with_key(), {}, [](DoorsRig& rig) -> Task<void> {
+        Wire wire(rig.here().executor(), rig.main->port());
+        (void)co_await wire.send(
+            "GET /out/x HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
+        (void)co_await wire.until("\r\n\r\n");
+        // A masked text of 1 MiB, of which nothing follows.
+        (void)co_await wire.send(std::string("\x81\xff\0\0\0\0\0\x10\0\0mask", 14));
+        const auto got = co_await wire.until("\x03\xf1");
+        EXPECT_TRUE(has(got, "\x03\xf1")) << "1009";
+    });
+}
+
+TEST(RelayCrossbar, WhoHasNotSentItsTokenTakesNoViewersPlace) {
+    Doors::Settings settings;
+    settings.max_viewers = 1;
+    settings.max_guests = 2;
+    with_doors(with_key(), settings, [](DoorsRig& rig) -> Task<void> {
+        auto one = co_await rig.call("/out/x");
+        auto two = co_await rig.call("/out/x");
+        EXPECT_TRUE(one.open() && two.open());
+        EXPECT_TRUE(rig.doors->connected().empty());
+        auto three = co_await rig.call("/out/x");
+        EXPECT_EQ(three.status(), 503);
+        const auto token = path_token("/out/x", rig.now() + 60);
+        co_await one.say(token);
+        const auto let_in = co_await one.next();
+        EXPECT_EQ(member(let_in.substr(5), "authorised"), "true") << let_in;
+        auto four = co_await rig.call("/out/x");
+        EXPECT_TRUE(four.open()) << "its place is free again";
+        co_await two.say(token);
+        const auto full = co_await two.next();
+        EXPECT_EQ(member(full.substr(5), "reason"), "too many connections") << full;
+        co_await one.close();
+        co_await two.close();
+        co_await four.close();
+    });
+}
+
 TEST(RelayCrossbar, TheTokenMayComeInAnyPieces) {
     with_doors(with_key(), {}, [](DoorsRig& rig) -> Task<void> {
         const auto token = path_token("/out/x", rig.now() + 60);
@@ -545,6 +585,24 @@ TEST(RelaySession, TheStatusListsWhoIsThere_PR15) {
             EXPECT_TRUE(std::string_view(s.at("expires_at").as_string()).ends_with("Z"));
         }
         co_await viewer.close();
+    });
+}
+
+TEST(RelaySession, ATokenForEverShowsASaneTime_PR15) {
+    with_doors(with_key(), {}, [](DoorsRig& rig) -> Task<void> {
+        const auto for_ever = topic_token("x", std::int64_t{1} << 62, {"read", "write"});
+        auto viewer = co_await rig.call("/ws/x", authorised(for_ever));
+        EXPECT_TRUE(viewer.open());
+        const auto now = rig.now();
+        const auto stats = topic_token("", now + 60, {"relay:stats"});
+        const auto list = co_await rig.ask("GET /status", "Authorization: " + stats + "\r\n");
+        EXPECT_TRUE(has(body_of(list), R"("expires_at":"21)")) << list;
+        auto other = co_await rig.call("/ws/x", authorised(for_ever));
+        co_await other.say("hello");
+        const auto heard = co_await viewer.next();
+        EXPECT_EQ(heard, "text hello") << "it is not over yet";
+        co_await viewer.close();
+        co_await other.close();
     });
 }
 
