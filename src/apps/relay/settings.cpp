@@ -1,6 +1,7 @@
 #include "apps/relay/settings.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -9,9 +10,11 @@
 #include <iterator>
 #include <utility>
 
+#include "apps/relay/credentials.h"
 #include "apps/relay/json_text.h"
 #include "base/numbers.h"
 #include "base/text.h"
+#include "io/url.h"
 
 namespace weir::relay {
 namespace {
@@ -64,9 +67,9 @@ constexpr std::array<Switch, 3> switches{{{"no_page", &RelayWords::no_page},
 constexpr std::array<std::string_view, 6> unread{"httpwaitms",      "muxbufferlength", "clientbufferlength",
                                                  "clienttimeoutms", "httpflushms",     "httptimeoutms"};
 
-std::string variable(std::string_view name) {
-    std::string out = "VW_";
-    for (const char c : name) out += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+std::string flag_of(std::string_view name) {
+    std::string out = "--";
+    for (const char c : name) out += c == '_' ? '-' : c;
     return out;
 }
 
@@ -88,11 +91,9 @@ Result<Secret> secret_from(std::string_view flag, const std::string& word, const
     if (!word.empty()) return wrong(flag, fmt::format("either {} or {}-file", flag, flag));
     auto text = file_text(fmt::format("{}-file", flag), file);
     if (!text) return text.error();
-    const auto line = stripped(*text);
-    if (line.empty()) return wrong(fmt::format("{}-file", flag), fmt::format("{} is empty", file));
-    if (line.find('\n') != std::string_view::npos)
-        return wrong(fmt::format("{}-file", flag), fmt::format("{} has more than one line", file));
-    return Secret(std::string(line));
+    auto secret = secret_of(*text, file);
+    if (!secret) return wrong(fmt::format("{}-file", flag), secret.error().what);
+    return secret;
 }
 
 Result<std::uint16_t> port_from(std::string_view flag, std::string_view word) {
@@ -144,6 +145,8 @@ Result<> set_address(RelayOptions& options, const std::string& word, bool port_s
     auto host = with_port ? word.substr(0, colon) : word;
     if (bracket && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     options.address = host == "localhost" ? "127.0.0.1" : host.empty() || host == "*" ? "0.0.0.0" : host;
+    if (!is_address(options.address))
+        return wrong("--listen", fmt::format("'{}' is no address of a machine: 127.0.0.1, 0.0.0.0, ::1", word));
     if (!with_port || port_said) return {};
     auto port = port_from("--listen", std::string_view(word).substr(colon + 1));
     if (!port) return port.error();
@@ -191,14 +194,15 @@ Result<> set_secrets(RelayOptions& o, const RelayWords& w) {
     a.push_secret = std::move(*push);
     a.admin_token = std::move(*admin);
     a.viewer_key.secret = std::move(*viewer);
+    a.jsmpeg_secret = *jsmpeg;
     o.jsmpeg_secret = std::move(*jsmpeg);
     if (w.viewer_key.empty()) return {};
     if (!a.viewer_key.secret.empty()) return wrong("--viewer-key", "either a key or a secret for viewers");
     auto pem = file_text("--viewer-key", w.viewer_key);
     if (!pem) return pem.error();
-    if (pem->find("PUBLIC KEY") == std::string::npos && pem->find("CERTIFICATE") == std::string::npos)
-        return wrong("--viewer-key", fmt::format("{} holds no public key in PEM", w.viewer_key));
-    a.viewer_key.public_pem = std::move(*pem);
+    auto key = jwt::public_key_of(*pem);
+    if (!key) return wrong("--viewer-key", fmt::format("{}: {}", w.viewer_key, key.error().what));
+    a.viewer_key.public_pem = std::move(*key);
     return {};
 }
 
@@ -234,37 +238,42 @@ Result<> check_openness(const RelayOptions& o) {
 
 }  // namespace
 
-std::map<std::string, std::string> relay_environment(std::span<const char* const> environment) {
-    std::map<std::string, std::string> found;
+RelayVariables relay_environment(std::span<const char* const> environment) {
+    RelayVariables found;
     for (const auto prefix : prefixes) {
         for (const char* entry : environment) {
             const std::string_view text(entry);
             const auto equals = text.find('=');
             if (equals == std::string_view::npos) continue;
             const auto name = ascii_lowered(text.substr(0, equals));
-            if (name.starts_with(prefix)) found[name.substr(prefix.size())] = text.substr(equals + 1);
+            if (!name.starts_with(prefix)) continue;
+            const auto key = name.substr(prefix.size());
+            const auto value = text.substr(equals + 1);
+            if (key == "port" && value.starts_with("tcp://")) continue;
+            found[key] = {std::string(text.substr(0, equals)), std::string(value)};
         }
     }
     return found;
 }
 
-Result<std::vector<std::string>> add_environment(RelayWords& words,
-                                                 const std::map<std::string, std::string>& variables) {
+Result<std::vector<std::string>> add_environment(RelayWords& words, const RelayVariables& variables) {
     std::vector<std::string> notes;
-    const auto value = [&](std::string_view name) {
+    const auto variable = [&](std::string_view name) {
         const auto found = variables.find(std::string(name));
-        return found == variables.end() ? std::string() : found->second;
+        return found == variables.end() ? RelayVariable{} : found->second;
     };
+    const auto value = [&](std::string_view name) { return variable(name).value; };
     if (const auto port = value("port"); !port.empty())
-        if (auto ok = port_from(variable("port"), port); !ok) return ok.error();
+        if (auto ok = port_from(variable("port").name, port); !ok) return ok.error();
     for (const auto name : unread)
         if (const auto text = value(name); !text.empty())
-            if (auto ok = parse_int(text, 0); !ok) return wrong(variable(name), fmt::format("'{}' is no number", text));
+            if (auto ok = parse_int(text, 0); !ok)
+                return wrong(variable(name).name, fmt::format("'{}' is no number", text));
     for (const auto& each : switches) {
         const auto text = value(each.name);
         if (text.empty()) continue;
         auto on = parse_bool(text);
-        if (!on) return wrong(variable(each.name), fmt::format("'{}' is neither true nor false", text));
+        if (!on) return wrong(variable(each.name).name, fmt::format("'{}' is neither true nor false", text));
         words.*(each.word) = words.*(each.word) || *on;
     }
     if (!value("cpuprofile").empty())
@@ -278,8 +287,12 @@ Result<std::vector<std::string>> add_environment(RelayWords& words,
         const bool file = name.ends_with("_file");
         return said(name) || said(file ? std::string(name.substr(0, name.size() - 5)) : fmt::format("{}_file", name));
     };
-    for (const auto& place : places)
-        if (!hidden(place.name)) words.*(place.word) = value(place.name);
+    for (const auto& place : places) {
+        if (hidden(place.name)) continue;
+        const auto set = variable(place.name);
+        words.*(place.word) = set.value;
+        if (!set.value.empty()) words.from[flag_of(place.name)] = set.name;
+    }
     if (const auto list = value("allow_origin"); words.allow_origins.empty()) {
         std::string_view rest(list);
         while (!rest.empty()) {
@@ -291,33 +304,47 @@ Result<std::vector<std::string>> add_environment(RelayWords& words,
     return notes;
 }
 
-std::optional<log::Level> relay_log_level(const std::map<std::string, std::string>& variables) {
+std::optional<log::Level> relay_log_level(const RelayVariables& variables) {
     auto found = variables.find("log_level");
     if (found == variables.end()) found = variables.find("loglevel");
-    if (found == variables.end() || found->second.empty()) return std::nullopt;
+    if (found == variables.end() || found->second.value.empty()) return std::nullopt;
     static const std::map<std::string, log::Level> levels{{"panic", log::Level::fatal}, {"fatal", log::Level::fatal},
                                                           {"error", log::Level::error}, {"warning", log::Level::warn},
                                                           {"warn", log::Level::warn},   {"info", log::Level::info},
                                                           {"debug", log::Level::debug}, {"trace", log::Level::trace}};
-    const auto level = levels.find(ascii_lowered(found->second));
+    const auto level = levels.find(ascii_lowered(found->second.value));
     return level == levels.end() ? log::Level::info : level->second;
 }
 
-Result<RelayOptions> relay_options(const RelayWords& w) {
+namespace {
+
+/// VW-50. What can never be dialled is told at once.
+Result<> check_console(const std::string& url) {
+    if (url.empty()) return {};
+    const auto parts = parse_url(url);
+    const bool dialled = parts && (parts->scheme == "ws" || parts->scheme == "wss");
+    if (!dialled || !parts->user.empty() || !parts->password.empty())
+        return wrong("--api", "needs a websocket address: ws://host/topic or wss://host/topic");
+    return {};
+}
+
+Result<RelayOptions> options_of(const RelayWords& w) {
     RelayOptions o;
     if (auto r = set_listeners(o, w); !r) return r.error();
     if (auto r = set_secrets(o, w); !r) return r.error();
     if (auto r = set_times_and_sizes(o, w); !r) return r.error();
-    if (!w.auth.empty() && w.auth != "none" && w.auth != "secret")
+    const auto auth = ascii_lowered(w.auth), viewers = ascii_lowered(w.viewers);
+    if (!auth.empty() && auth != "none" && auth != "secret")
         return wrong("--auth", fmt::format("'{}': none, or nothing", w.auth));
-    if (!w.viewers.empty() && w.viewers != "anyone" && w.viewers != "token")
+    if (!viewers.empty() && viewers != "anyone" && viewers != "token")
         return wrong("--viewers", fmt::format("'{}': anyone or token", w.viewers));
     o.access.loopback_only = is_this_machine(o.address);
-    o.access.auth_none = w.auth == "none";
-    o.access.open_view = w.viewers == "anyone";
+    o.access.auth_none = auth == "none";
+    o.access.open_view = viewers == "anyone";
     o.access.audience = w.audience;
     o.access.allowed_origins = w.allow_origins;
     o.access.allow_no_booking_id = w.allow_no_booking_id;
+    if (auto r = check_console(w.api); !r) return r.error();
     o.admin_destination = w.api;
     o.rules_file = w.rules;
     if (!w.record_dir.empty()) o.recordings_folder = w.record_dir;
@@ -326,8 +353,39 @@ Result<RelayOptions> relay_options(const RelayWords& w) {
     o.page = !w.no_page;
     o.use_proxy = !w.no_proxy;
     o.public_url = w.public_url;
+    const auto scheme = w.public_url.find("://");
+    o.access.public_host = origin_host(scheme == std::string::npos ? "wss://" + w.public_url : w.public_url);
     if (auto r = check_openness(o); !r) return r.error();
     return o;
+}
+
+}  // namespace
+
+Result<RelayOptions> relay_options(const RelayWords& w) {
+    auto options = options_of(w);
+    if (options) return options;
+    auto error = options.error();
+    const auto flag = error.trail.substr(0, error.trail.find(':'));
+    if (const auto set = w.from.find(flag); set != w.from.end()) error.trail.replace(0, flag.size(), set->second);
+    return error;
+}
+
+std::string open_rights(const RelayOptions& o) {
+    const auto& a = o.access;
+    const bool key = !a.viewer_key.secret.empty() || !a.viewer_key.public_pem.empty();
+    std::vector<std::string> open;
+    if (a.push_secret.empty() && a.auth_none) open.emplace_back(key ? "pushing by plain HTTP" : "pushing");
+    if ((!key && a.auth_none) || a.open_view) open.emplace_back("viewing");
+    if (a.admin_token.empty() && a.auth_none) open.emplace_back("rules and statistics");
+    return fmt::format("{}", fmt::join(open, ", "));
+}
+
+Result<Secret> secret_of(std::string_view text, const std::string& file) {
+    const auto line = stripped(text);
+    if (line.empty()) return Error{Errc::bad_input, fmt::format("{} is empty", file)};
+    if (line.find('\n') != std::string_view::npos)
+        return Error{Errc::bad_input, fmt::format("{} has more than one line", file)};
+    return Secret(std::string(line));
 }
 
 bool is_this_machine(std::string_view address) noexcept {

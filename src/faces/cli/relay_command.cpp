@@ -22,7 +22,7 @@ std::span<const char* const> own_environment() {
 }
 
 /// What the flags, the environment and the files they name say together.
-Result<relay::RelayOptions> options_from(const RelayArguments& a, const std::map<std::string, std::string>& variables) {
+Result<relay::RelayOptions> options_from(const RelayArguments& a, const relay::RelayVariables& variables) {
     auto words = a.words;
     auto notes = relay::add_environment(words, variables);
     if (!notes) return notes.error();
@@ -106,8 +106,9 @@ int run_relay(const RelayArguments& arguments, const log::Settings& log_settings
     auto options = options_from(arguments, variables);
     if (!options) return complain(options.error().text(), exit_wrong_use);
     const bool made_token = make_admin_token(*options);
-    if (options->access.auth_none && !options->access.loopback_only)
-        WEIR_LOG(warn, "open to other machines without any secret", {"address", options->address});
+    if (const auto open = relay::open_rights(*options); !open.empty() && !options->access.loopback_only)
+        WEIR_LOG(warn, "some things are open to everybody who reaches this address", {"open", open},
+                 {"address", options->address});
 
     Shards shards;
     FileLane lane(real_file_system(), {});

@@ -52,7 +52,8 @@ void add_token(CLI::App& relay, RelayTokenArguments& a) {
                   "the relay's own audience; without --topic also the path, as crossbar has it: https://host/in/x")
         ->envname("RELAY_TOKEN_AUDIENCE");
     c->add_option("--lifetime", a.lifetime, "how long: 3600 (seconds), 90m, 12h")->envname("RELAY_TOKEN_LIFETIME");
-    c->add_option("--booking-id", a.booking_id, "by which it can be cancelled")->envname("RELAY_TOKEN_BOOKING_ID");
+    c->add_option("--booking-id", a.booking_id, "by which it can be cancelled; with --topic a random one unless given")
+        ->envname("RELAY_TOKEN_BOOKING_ID");
     c->add_option("--connection-type", a.connection_type, "")
         ->envname("RELAY_TOKEN_CONNECTION_TYPE")
         ->capture_default_str();

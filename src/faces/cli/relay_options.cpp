@@ -17,7 +17,9 @@ void add_network(CLI::App* c, relay::RelayWords& w) {
     c->add_option("--tls-key", w.tls_key, "PEM file");
     c->add_option("--tls-ca", w.tls_ca,
                   "PEM file with the authorities that destinations are checked by; default: the system's");
-    c->add_option("--public-url", w.public_url, "what clients reach, for the addresses that /session/ hands out");
+    c->add_option("--public-url", w.public_url,
+                  "what clients reach, for the addresses that /session/ hands out; an open relay answers to "
+                  "this name and to addresses alone");
     c->add_flag("--no-proxy", w.no_proxy, "do not use HTTP_PROXY and HTTPS_PROXY for destinations");
     c->add_option("--ping", w.ping, "a websocket is asked for a sign of life so often (54s); 0: never");
     c->add_option("--ingest-timeout", w.ingest_timeout,
@@ -38,10 +40,12 @@ void add_access(CLI::App* c, relay::RelayWords& w) {
     c->add_option("--viewer-secret", w.viewer_secret,
                   "viewers bring JSON web tokens signed with it (weir relay token)");
     c->add_option("--viewer-secret-file", w.viewer_secret_file, "the same, out of a file");
-    c->add_option("--viewer-key", w.viewer_key, "PEM file: a public key (RSA, EC) in the place of that secret");
+    c->add_option("--viewer-key", w.viewer_key,
+                  "PEM file: a public key (RSA, EC) or a certificate in the place of that secret");
     c->add_option("--audience", w.audience, "what tokens have to name as their audience");
-    c->add_flag("--allow-no-booking-id", w.allow_no_booking_id, "tokens need no booking id");
-    c->add_option("--viewers", w.viewers, "anyone: viewing needs no token on an open listener; token (the default)");
+    c->add_flag("--allow-no-booking-id", w.allow_no_booking_id,
+                "tokens for a topic (practable's) need no booking id; crossbar's never do");
+    c->add_option("--viewers", w.viewers, "anyone: who brings no token may view, and only that; token (the default)");
     c->add_option("--auth", w.auth, "none: everybody who reaches an open relay may do what has no secret");
     c->add_option("--allow-origin", w.allow_origins,
                   "pages of this origin may use the relay; * for all; may be repeated")

@@ -6,6 +6,8 @@
 #include <iostream>
 #include <iterator>
 
+#include "apps/relay/credentials.h"
+#include "apps/relay/settings.h"
 #include "base/env.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -39,9 +41,7 @@ Result<Secret> read_secret(const std::string& file) {
     std::istream& in = file == "-" ? std::cin : opened;
     for (char c = 0; text.size() <= longest_secret && in.get(c);) text += c;
     if (text.size() > longest_secret) return wrong(file + ": too long for a secret");
-    while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
-    if (text.empty()) return wrong(file + ": holds no secret");
-    return Secret(std::move(text));
+    return relay::secret_of(text, file);
 }
 
 std::vector<std::string> scopes_of(const RelayTokenArguments& a) {
@@ -73,7 +73,8 @@ Result<std::string> token_from(const RelayTokenArguments& a) {
     if (!a.audience.empty()) claims.audience = {a.audience};
     claims.issued = claims.not_before = now - 1;  // a relay whose clock is a little behind takes it (PR-24)
     claims.expires = now + seconds;
-    claims.booking_id = a.booking_id;
+    // The relay asks for one where it asks for a topic; crossbar's tokens have none.
+    claims.booking_id = a.booking_id.empty() && !a.topic.empty() ? relay::new_uuid() : a.booking_id;
     claims.topic = a.topic;
     if (!a.topic.empty()) claims.prefix = a.connection_type;
     claims.scopes = scopes_of(a);
