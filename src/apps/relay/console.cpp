@@ -27,7 +27,10 @@ void carry_out(RuleKeeper& keeper, const std::string& message, std::function<voi
     auto answer = answer_admin(message, keeper.view());
     if (answer.change.what == Change::What::none) return reply(std::move(answer.reply));
     keeper.make(answer.change);
-    keeper.when_saved([reply = std::move(reply), text = std::move(answer.reply)] { reply(text); });
+    keeper.when_saved([&keeper, reply = std::move(reply), text = std::move(answer.reply)] {
+        const auto why = keeper.save_error();
+        reply(why.empty() ? text : fmt::format(R"({{"error":{}}})", go_quoted("done, but not saved: " + why)));
+    });
 }
 
 struct Console::State {

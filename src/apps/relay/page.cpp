@@ -21,13 +21,14 @@ bool prefers_html(const ServerRequest& request) {
     return accept != nullptr && accept->find("text/html") != std::string::npos;
 }
 
-Task<void> answer_file(Exchange& exchange, web::Asset asset, bool page) {
+Task<void> answer_file(Exchange& exchange, web::Asset asset) {
     std::vector<std::pair<std::string, std::string>> headers;
     headers.emplace_back("ETag", std::string(asset.etag));
     headers.emplace_back("Cache-Control", "no-cache");
     headers.emplace_back("X-Content-Type-Options", "nosniff");
     headers.emplace_back("Referrer-Policy", "no-referrer");
-    if (page) headers.emplace_back("Content-Security-Policy", std::string(content_policy));
+    if (asset.content_type.starts_with("text/html"))
+        headers.emplace_back("Content-Security-Policy", std::string(content_policy));
     const auto* known = exchange.request().find("if-none-match");
     if (known != nullptr && *known == asset.etag) {
         (void)co_await exchange.respond(304, "", Bytes(), std::move(headers));
@@ -42,10 +43,11 @@ Task<void> answer_missing(Exchange& exchange) {
     (void)co_await exchange.respond(none.status, none.type, body);
 }
 
-/// What a path below /page/ names.
+/// What a path below /page/ names. The pages themselves are at "/" alone, where the Host and the Origin are looked at.
 std::optional<web::Asset> asset_at(std::string_view path) {
     constexpr std::string_view root = "/page/";
-    return path.starts_with(root) ? web::find_asset(path.substr(root.size())) : std::nullopt;
+    return path.starts_with(root) && !path.ends_with(".html") ? web::find_asset(path.substr(root.size()))
+                                                              : std::nullopt;
 }
 
 Task<void> answer_page(Exchange& exchange, const Access& access) {
@@ -58,7 +60,7 @@ Task<void> answer_page(Exchange& exchange, const Access& access) {
         co_await answer_missing(exchange);
         co_return;
     }
-    co_await answer_file(exchange, *asset, root);
+    co_await answer_file(exchange, *asset);
 }
 
 }  // namespace
@@ -75,7 +77,7 @@ Task<bool> answer_jsmpeg_page(Exchange& exchange) {
     const bool asked = request.method == "GET" && (!root || prefers_html(request));
     const auto asset = root ? web::find_asset("jsmpeg/index.html") : asset_at(request.path);
     if (!asked || !asset) co_return false;
-    co_await answer_file(exchange, *asset, root);
+    co_await answer_file(exchange, *asset);
     co_return true;
 }
 

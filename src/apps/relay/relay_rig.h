@@ -61,9 +61,12 @@ public:
 
     /// Sends `text` as it is and reads to the end of the connection, or until `enough` is in what came.
     Task<std::string> talk(std::string text, std::string enough = {}) {
+        return talk_to(relay_->port(), std::move(text), std::move(enough));
+    }
+    Task<std::string> talk_to(std::uint16_t port, std::string text, std::string enough = {}) {
         asio::ip::tcp::socket socket(here().executor());
-        co_await socket.async_connect(asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), relay_->port()),
-                                      asio::use_awaitable);
+        const asio::ip::tcp::endpoint at(asio::ip::address_v4::loopback(), port);
+        co_await socket.async_connect(at, asio::use_awaitable);
         boost::system::error_code ec;
         co_await asio::async_write(socket, asio::buffer(text), asio::redirect_error(asio::use_awaitable, ec));
         std::string got;
@@ -80,6 +83,11 @@ public:
         auto text = method + " " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n" + headers;
         if (!body.empty()) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
         auto got = co_await talk(text + "\r\n" + body);
+        co_return read_answer(got);
+    }
+    Task<Answer> ask_at(std::uint16_t port, std::string method, std::string path, std::string headers) {
+        auto text = method + " " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n" + headers + "\r\n";
+        auto got = co_await talk_to(port, std::move(text));
         co_return read_answer(got);
     }
     [[nodiscard]] std::string url(const std::string& path) const {

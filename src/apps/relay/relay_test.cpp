@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <filesystem>
+
 #include "apps/relay/changes.h"
 #include "apps/relay/recorded_testing.h"
 #include "apps/relay/relay_rig.h"
@@ -180,6 +182,84 @@ TEST(Relay, ABrokenRulesFileIsOneClearLine) {
         std::string reason = "test";
         co_await rig.relay().stop(std::move(reason));
         co_return 0;
+    });
+}
+
+TEST(Relay, RulesThatCannotBeKeptAreNoticedAtTheStart) {
+    const test::TempFolder folder;
+    std::filesystem::create_directory(folder / "is-a-folder");
+    for (const auto& path : {folder / "missing" / "rules.json", folder / "is-a-folder", Path("/proc/rules.json")}) {
+        Shards shards(1);
+        shards.run([&](Shards& all) -> Task<int> {
+            RelayOptions options;
+            options.rules_file = path;
+            RelayRig rig(all, options);
+            auto started = co_await rig.relay().start();
+            EXPECT_FALSE(started) << path;
+            if (!started) {
+                EXPECT_TRUE(started.error().text().starts_with("--rules: " + path.string())) << started.error().text();
+            }
+            std::string reason = "test";
+            co_await rig.relay().stop(std::move(reason));
+            co_return 0;
+        });
+    }
+}
+
+TEST(Relay, AChangeThatCannotBeKeptIsAnsweredWith500) {
+    const test::TempFolder folder;
+    RelayOptions options;
+    std::filesystem::create_directory(folder / "kept");
+    options.rules_file = folder / "kept" / "rules.json";
+    with_relay(options, [&](RelayRig& rig) -> Task<void> {
+        const std::string rule = R"({"stream":"stream/a","feeds":["v"]})";
+        const auto good = co_await rig.ask("POST", "/api/streams", rule);
+        EXPECT_EQ(good.status, 200);
+        std::filesystem::remove_all(folder / "kept");
+        const auto bad = co_await rig.ask("POST", "/api/streams", rule);
+        EXPECT_EQ(bad.status, 500);
+        EXPECT_TRUE(bad.body.starts_with("done, but the rules could not be saved: ")) << bad.body;
+        std::filesystem::create_directory(folder / "kept");
+        const auto again = co_await rig.ask("POST", "/api/streams", rule);
+        EXPECT_EQ(again.status, 200);
+    });
+}
+
+TEST(Relay, HtmlIsServedAtTheRootAloneAndWithAPolicy) {
+    RelayOptions options;
+    options.jsmpeg_secret = Secret("s3cret");
+    options.jsmpeg_ingest_port = options.jsmpeg_view_port = 0;
+    with_relay(options, [](RelayRig& rig) -> Task<void> {
+        const std::string html = "Accept: text/html\r\n";
+        const auto page = co_await rig.ask("GET", "/", "", html);
+        EXPECT_EQ(page.status, 200);
+        EXPECT_NE(page.header("content-security-policy"), "");
+        for (const char* path : {"/page/relay/index.html", "/page/jsmpeg/index.html"}) {
+            const auto direct = co_await rig.ask("GET", path, "", html);
+            EXPECT_EQ(direct.status, 404) << path;
+        }
+        const auto script = co_await rig.ask("GET", "/page/relay/relay.js");
+        EXPECT_EQ(script.status, 200);
+        const auto view = rig.relay().jsmpeg_view_port();
+        const auto player = co_await rig.ask_at(view, "GET", "/", html);
+        EXPECT_EQ(player.status, 200);
+        EXPECT_NE(player.header("content-security-policy"), "");
+        const auto direct = co_await rig.ask_at(view, "GET", "/page/jsmpeg/index.html", html);
+        EXPECT_NE(direct.status, 200);
+    });
+}
+
+TEST(Relay, TheJsmpegSecretGuardsTheMainPortToo_JS_13) {
+    RelayOptions options;
+    options.jsmpeg_secret = Secret("s3cret");
+    options.jsmpeg_ingest_port = options.jsmpeg_view_port = 0;
+    with_relay(options, [](RelayRig& rig) -> Task<void> {
+        const auto none = co_await rig.ask("POST", "/ts/jsmpeg", "x");
+        EXPECT_EQ(none.status, 401);
+        const auto known = co_await rig.ask("POST", "/ts/jsmpeg?token=s3cret", "x");
+        EXPECT_EQ(known.status, 200);
+        const auto other = co_await rig.ask("POST", "/ts/other", "x");
+        EXPECT_EQ(other.status, 200);
     });
 }
 

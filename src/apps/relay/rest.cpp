@@ -106,6 +106,10 @@ RestAnswer page_not_found() {
     return text(404, "404 page not found");
 }
 
+RestAnswer not_saved(const std::string& why) {
+    return text(500, "done, but the rules could not be saved: " + why);
+}
+
 RestAnswer answer_rest(std::string_view method, std::string_view path, std::string_view body, const RuleView& view) {
     if (path == "/healthcheck")
         return method == "GET" ? RestAnswer{200, std::string(plain_type), "\"ok\"\n", {}} : wrong_method();

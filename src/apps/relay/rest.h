@@ -26,6 +26,9 @@ struct RestAnswer {
 /// Is the body of such a request read at all?
 [[nodiscard]] bool rest_takes_body(std::string_view method, std::string_view path);
 
+/// 500: what was asked for is done, but not kept.
+[[nodiscard]] RestAnswer not_saved(const std::string& why);
+
 /// "404 page not found\n", as Go says it (VW-16).
 [[nodiscard]] RestAnswer page_not_found();
 
@@ -37,8 +40,9 @@ public:
     [[nodiscard]] virtual RuleView view() const = 0;  ///< home
     virtual void make(const Change& change) = 0;      ///< home; a change that check() passed
     virtual void when_saved(
-        std::function<void()> f) = 0;                    ///< home; called once all changes so far are in the rules file
-    [[nodiscard]] virtual std::string stats_json() = 0;  ///< home; no secrets in it
+        std::function<void()> f) = 0;  ///< home; called once all changes so far are in the rules file, or save_error()
+    [[nodiscard]] virtual std::string save_error() const { return {}; }  ///< home; why they are not; empty: they are
+    [[nodiscard]] virtual std::string stats_json() = 0;                  ///< home; no secrets in it
 };
 
 /// Mounts /healthcheck, /api…, /ws/api and /metrics. `access` guards all but the health check with Right::admin.

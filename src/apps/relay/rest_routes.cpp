@@ -138,7 +138,10 @@ Task<void> Routes::rest(Exchange& exchange) {
             auto answer = answer_rest(method, path, body, keeper.view());
             if (answer.change.what == Change::What::none) return reply(std::move(answer));
             keeper.make(answer.change);
-            keeper.when_saved([reply = std::move(reply), answer = std::move(answer)] { reply(answer); });
+            keeper.when_saved([&keeper, reply = std::move(reply), answer = std::move(answer)] {
+                const auto why = keeper.save_error();
+                reply(why.empty() ? answer : not_saved(why));
+            });
         };
     auto answer = co_await ask<RestAnswer>(keeper_.home(), std::move(question));
     if (!answer) co_return;
