@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <utility>
 #include <vector>
 
@@ -72,9 +73,29 @@ Result<std::optional<std::string>> read_whole(const Path& path) {
 
 }  // namespace
 
-Result<> replace_file(const Path& path, const std::string& text) {
+namespace {
+
+Path beside_of(const Path& path) {
     auto beside = path;
     beside += ".new";
+    return beside;
+}
+
+/// As a save would: a file beside it is made, and taken away.
+Result<> try_to_write(const Path& path) {
+    std::error_code ec;
+    if (std::filesystem::is_directory(path, ec)) return from_errno(EISDIR, path.string());
+    const auto beside = beside_of(path);
+    auto written = write_synced(beside, "");
+    ::unlink(beside.c_str());
+    if (!written) return within(path.string(), written.error());
+    return {};
+}
+
+}  // namespace
+
+Result<> replace_file(const Path& path, const std::string& text) {
+    const auto beside = beside_of(path);
     if (auto r = write_synced(beside, text); !r) {
         ::unlink(beside.c_str());
         return within(path.string(), r.error());
@@ -87,16 +108,20 @@ Result<> replace_file(const Path& path, const std::string& text) {
 }
 
 struct RulesFile::State {
-    State(Shard& home, FileLane& l, Path p) : lane(l), strand(l.strand()), path(std::move(p)), tasks(home.executor()) {}
+    State(Shard& at, FileLane& l, Path p, Millis wait)
+        : home(at), lane(l), strand(l.strand()), path(std::move(p)), again(wait), tasks(home.executor()) {}
 
     Task<void> save();
+    Task<void> save_again();
 
+    Shard& home;
     FileLane& lane;
     FileLane::Strand strand;
     const Path path;
+    const Millis again;
     std::function<std::string()> text;
     std::uint64_t version = 0, saved = 0;
-    bool saving = false;
+    bool saving = false, failed = false, patient = false;  ///< patient: save_again() is under way
     std::string error;
     std::vector<std::pair<std::uint64_t, std::function<void()>>> waiting;
     TaskGroup tasks;
@@ -104,11 +129,12 @@ struct RulesFile::State {
 
 Task<void> RulesFile::State::save() {
     co_await uncancellable();
-    while (saved < version) {
+    do {
         const auto now = version;
         std::function<Result<>()> job = [at = path, all = text()] { return replace_file(at, all); };
         auto written = co_await lane.run(strand, std::move(job));
         saved = now;
+        failed = !written;
         error = written ? std::string() : written.error().text();
         if (!written) WEIR_LOG(error, "the rules could not be saved", {"error", error});
         for (auto& [wanted, f] : std::exchange(waiting, {})) {
@@ -117,12 +143,22 @@ Task<void> RulesFile::State::save() {
             else
                 waiting.emplace_back(wanted, std::move(f));
         }
-    }
+    } while (saved < version);
     saving = false;
+    if (failed && !std::exchange(patient, true)) tasks.spawn(save_again(), "relay rules file");
 }
 
-RulesFile::RulesFile(Shard& home, FileLane& lane, Path path)
-    : state_(std::make_unique<State>(home, lane, std::move(path))) {}
+Task<void> RulesFile::State::save_again() {
+    while (failed) {
+        const bool slept = co_await home.clock().sleep_for(again);
+        if (!slept) break;
+        if (failed && !std::exchange(saving, true)) co_await save();
+    }
+    patient = false;
+}
+
+RulesFile::RulesFile(Shard& home, FileLane& lane, Path path, Millis again)
+    : state_(std::make_unique<State>(home, lane, std::move(path), again)) {}
 RulesFile::~RulesFile() = default;
 
 Task<Result<std::optional<Rules>>> RulesFile::read() {
@@ -139,6 +175,20 @@ Task<Result<std::optional<Rules>>> RulesFile::read() {
     auto done = co_await state_->lane.run(state_->strand, std::move(job));
     if (!done) co_return done.error();
     co_return std::move(*found);
+}
+
+Task<Result<std::optional<Rules>>> RulesFile::read_settled() {
+    for (;;) {
+        const auto version = state_->version;
+        const bool settled = !state_->saving;
+        auto found = co_await read();
+        if (!found || (settled && version == state_->version)) co_return found;
+    }
+}
+
+Task<Result<>> RulesFile::try_place() {
+    std::function<Result<>()> job = [at = state_->path] { return try_to_write(at); };
+    co_return co_await state_->lane.run(state_->strand, std::move(job));
 }
 
 void RulesFile::changed(std::function<std::string()> text) {
@@ -158,8 +208,8 @@ const std::string& RulesFile::error() const noexcept {
 
 Task<void> RulesFile::stop() {
     co_await uncancellable();
-    co_await state_->tasks.join();
-    co_await state_->tasks.stop("the relay stops");
+    co_await state_->tasks.stop("the relay stops");  // one that is being written is written
+    if (state_->failed || state_->saved < state_->version) co_await state_->save();
 }
 
 }  // namespace weir::relay

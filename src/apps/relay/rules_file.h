@@ -14,12 +14,17 @@ namespace weir::relay {
 /// ("NAME.new"), synced and renamed, so that there is always a whole one; changes that come while one is written go together into
 /// the next.
 /// threads  `home`; the disk is touched on the lane
+/// What could not be written is tried again every `again`, and once more at stop().
 class RulesFile {
 public:
-    RulesFile(Shard& home, FileLane& lane, Path path);
+    RulesFile(Shard& home, FileLane& lane, Path path, Millis again = Millis(5'000));
     ~RulesFile();
     /// What it holds; none: there is no file yet. errors: bad_input with "FILE: line L, column C: …"; from_errno()
     Task<Result<std::optional<Rules>>> read();
+    /// read(), but when changes came meanwhile or were being saved once more: what it holds is the newest, or is somebody else's.
+    Task<Result<std::optional<Rules>>> read_settled();
+    /// Can it be written where it is to be? errors: from_errno() with the file's name
+    Task<Result<>> try_place();
     /// Something changed: `text` is called (here) when the next version is written.
     void changed(std::function<std::string()> text);
     /// Calls `f` once all changes so far are on the disk, or could not be written: then error() says so.
