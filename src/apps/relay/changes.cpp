@@ -7,6 +7,14 @@
 #include "apps/relay/recordings.h"
 
 namespace weir::relay {
+namespace {
+
+/// How many topics it keeps: only names that begin so become mixes (VW-67).
+std::size_t ruled_topics(const StreamRule& rule) {
+    return rule.stream.starts_with("stream/") ? 1 + (rule.feeds ? rule.feeds->size() : 0) : 0;
+}
+
+}  // namespace
 
 Change Change::put(StreamRule rule) {
     Change c;
@@ -47,6 +55,7 @@ Result<> check(const RuleView& view, const Change& change) {
         if (map.size() < most_rules || map.contains(change.name)) return {};
         return refused(507, fmt::format("there are {} rules already, and no more are kept", most_rules));
     };
+    if (view.stopping) return refused(503, "the relay is stopping");
     const bool console = view.has_console && change.name == api_rule;
     if (console && change.what == What::drop_destination) return refused(403, "Cannot delete apiRule");
     if (console && change.what == What::put_destination) return refused(403, "Cannot change apiRule");
@@ -54,9 +63,19 @@ Result<> check(const RuleView& view, const Change& change) {
         const bool plain = change.what == What::put_recording;
         if (plain && change.name.starts_with(destination_file_prefix))
             return refused(400, fmt::format("ids that begin with '{}' are taken", destination_file_prefix));
+        const auto& stream = plain ? change.recording.stream : change.destination.stream;
+        if (stream.empty() && change.name != delete_all) return refused(400, "stream: nothing is named to be recorded");
         const auto& file = plain ? change.recording.file : change.destination.file;
-        const auto name = recording_name(file, plain ? change.recording.stream : change.destination.stream, WallTime());
+        const auto name = recording_name(file, stream, WallTime());
         if (!name) return refused(400, fmt::format("file: {}", name.error().what));
+    }
+    if (change.what == What::put_stream && ruled_topics(change.stream) != 0) {
+        auto topics = ruled_topics(change.stream);
+        for (const auto& [name, rule] : view.rules.streams)
+            if (name != change.name) topics += ruled_topics(rule);
+        if (topics > most_ruled_topics)
+            return refused(507, fmt::format("the rules would make {} streams and feeds, and {} is the most", topics,
+                                            most_ruled_topics));
     }
     if (change.what == What::put_stream) return room(view.rules.streams);
     if (change.what == What::put_destination) return room(view.rules.destinations);

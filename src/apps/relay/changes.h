@@ -39,14 +39,18 @@ inline constexpr std::string_view api_rule = "apiRule";
 /// How the recordings of destinations with a `file` are called among the others.
 inline constexpr std::string_view destination_file_prefix = "destination:";
 inline constexpr std::size_t most_rules = 10'000;  ///< of each kind
+/// Mixes and their feeds, over all stream rules: they are there whether somebody publishes or not, and others need room.
+inline constexpr std::size_t most_ruled_topics = 5'000;
 
 /// What the answers depend on.
 struct RuleView {
     const Rules& rules;
     bool has_console = false;  ///< VW_API is set: `apiRule` is ours
+    bool stopping = false;     ///< nothing changes any more
 };
 
-/// Why a change is refused, or nothing: apiRule, a file name that is none, too many rules. Error::status: 403, 400, 507.
+/// Why a change is refused, or nothing: the relay stops, apiRule, a file name that is none, something to record without a stream,
+/// too many rules. Error::status: 503, 403, 400, 507.
 Result<> check(const RuleView& view, const Change& change);
 /// Does it. `drop_destinations` spares apiRule where there is a console (VW-58).
 void apply(Rules& rules, const Change& change, bool has_console);

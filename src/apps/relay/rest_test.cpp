@@ -9,10 +9,10 @@ namespace {
 
 struct World {
     Rules rules;
-    bool console = false;
+    bool console = false, stopping = false;
 
     RestAnswer ask(std::string_view method, std::string_view path, std::string_view body = {}) {
-        auto answer = answer_rest(method, path, body, {rules, console});
+        auto answer = answer_rest(method, path, body, {rules, console, stopping});
         apply(rules, answer.change, console);
         return answer;
     }
@@ -86,6 +86,35 @@ TEST(RelayRest, RulesAreBoundedInNumber) {
     for (std::size_t i = 0; i < most_rules; ++i) world.rules.streams[std::to_string(i)] = {};
     EXPECT_EQ(world.ask("POST", "/api/streams", R"({"stream":"one more"})").status, 507);
     EXPECT_EQ(world.ask("POST", "/api/streams", R"({"stream":"7","feeds":["v"]})").status, 200);
+}
+
+TEST(RelayRest, RulesLeaveRoomForOtherFeeds) {
+    World world;
+    const std::vector<std::string> feeds(249, "v");
+    for (std::size_t i = 0; i < most_ruled_topics / 250; ++i) {
+        const auto name = "stream/" + std::to_string(i);
+        world.rules.streams[name] = {name, feeds};
+    }
+    EXPECT_EQ(world.ask("POST", "/api/streams", R"({"stream":"stream/more"})").status, 507);
+    EXPECT_EQ(world.ask("POST", "/api/streams", R"({"stream":"none","feeds":["v"]})").status, 200) << "no mix (VW-67)";
+    EXPECT_EQ(world.ask("PUT", "/api/streams", R"({"stream":"stream/7","feeds":["v"]})").status, 200);
+    EXPECT_EQ(world.ask("POST", "/api/streams", R"({"stream":"stream/more","feeds":["v"]})").status, 200);
+}
+
+TEST(RelayRest, WhatIsRecordedHasAName) {
+    World world;
+    EXPECT_EQ(world.ask("POST", "/api/recordings", R"({"id":"r","file":"x.ts"})").status, 400);
+    EXPECT_EQ(world.ask("POST", "/api/destinations", R"({"id":"0","file":"x.ts"})").status, 400);
+    EXPECT_EQ(world.ask("POST", "/api/destinations", R"({"id":"0","destination":"ws://h/"})").status, 200) << "as vw";
+}
+
+TEST(RelayRest, NothingIsPromisedWhileTheRelayStops) {
+    World world;
+    world.rules.streams["a"] = {"a", {}};
+    world.stopping = true;
+    EXPECT_EQ(world.ask("POST", "/api/streams", R"({"stream":"b"})").status, 503);
+    EXPECT_EQ(world.ask("DELETE", "/api/streams/a").status, 503);
+    EXPECT_EQ(world.ask("GET", "/api/streams/all").body, R"({"a":null})");
 }
 
 TEST(RelayRest, OnlyWhatPutsARuleHasItsBodyRead) {
