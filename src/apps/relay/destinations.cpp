@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <utility>
@@ -15,6 +16,7 @@ namespace {
 /// Origins of far sides, apart from those that the hub and the doors give out.
 constexpr std::uint32_t first_origin = own_origins | 0x4000'0000U;
 constexpr std::uint64_t most_back_bytes = 4u << 20;
+constexpr Micros back_again = std::chrono::seconds(2);  ///< between tries to publish what a far side says
 
 /// The way back: a publisher on the topic, made when the far side first says something (VW-76).
 class BackWay : public std::enable_shared_from_this<BackWay> {
@@ -27,6 +29,7 @@ public:
         if (publisher_ && publisher_->under_way() < most_back_bytes) return pass(message);
         if (publisher_ || waiting_bytes_ + message.payload.size() > most_back_bytes)
             return;  // newest is dropped, as vw
+        if (!asked_ && hub_.home().clock().now() < not_before_) return;
         waiting_bytes_ += message.payload.size();
         waiting_.push_back(std::move(message));
         if (!std::exchange(asked_, true)) tasks_.spawn(open(shared_from_this()), "relay way back");
@@ -40,16 +43,21 @@ public:
 private:
     void pass(const WebSocket::Message& message) { publisher_->message(message.text, message.payload); }
 
+    /// There may be room later on.
+    void refused(const Error& why) {
+        if (!std::exchange(told_, true))
+            WEIR_LOG(warn, "what a destination sends cannot be published", {"topic", topic_}, {"error", why.text()});
+        asked_ = false;
+        not_before_ = hub_.home().clock().now() + back_again;
+    }
+
     static Task<void> open(std::shared_ptr<BackWay> self) {
         co_await errors_not_throws();
         auto made = co_await self->hub_.publish(self->topic_, self->who_);
-        if (!made) {
-            WEIR_LOG(warn, "what a destination sends cannot be published", {"topic", self->topic_},
-                     {"error", made.error().text()});
-            self->closed_ = true;
-        }
-        if (self->closed_) {
+        if (!made) self->refused(made.error());
+        if (!made || self->closed_) {
             self->waiting_.clear();
+            self->waiting_bytes_ = 0;
             co_return;
         }
         self->publisher_ = std::move(*made);
@@ -64,13 +72,15 @@ private:
     std::shared_ptr<Publisher> publisher_;
     std::deque<WebSocket::Message> waiting_;
     std::uint64_t waiting_bytes_ = 0;
-    bool asked_ = false, closed_ = false;
+    bool asked_ = false, closed_ = false, told_ = false;
+    SteadyTime not_before_{};
 };
 
 /// One rule at work.
 struct Live {
     DestinationRule rule;
-    std::string why;  ///< why there is no push
+    std::string why;       ///< why there is no push
+    bool no_room = false;  ///< there may be later on
     std::shared_ptr<Pin> pin;
     std::shared_ptr<BackWay> back;
     std::unique_ptr<WsPush> push;
@@ -90,6 +100,8 @@ struct Destinations::State {
         : hub(h), resolver(std::move(r)), http(c), settings(std::move(s)), tasks(hub.home().executor()) {}
 
     std::unique_ptr<Live> begin(const DestinationRule& rule);
+    void attach(Live& live);
+    Task<void> try_again();
     WsPush::Plan plan(const DestinationRule& rule, Live& live);
     void end(const std::string& id);
 
@@ -99,7 +111,7 @@ struct Destinations::State {
     Settings settings;
     std::map<std::string, std::unique_ptr<Live>> live;
     std::uint32_t origins = 0;
-    bool stopped = false;
+    bool stopped = false, trying = false;
     TaskGroup tasks;
 };
 
@@ -129,14 +141,29 @@ std::unique_ptr<Live> Destinations::State::begin(const DestinationRule& rule) {
         made->why = rule.file.empty() ? "the rule names no destination" : "";
         return made;
     }
-    auto at = hub.attach(rule.stream);
-    if (!at) {
-        made->why = at.error().text();
-        return made;
-    }
-    made->pin = std::move(at->first);
-    made->push = WsPush::create(hub.home(), resolver, http, *at->second, plan(rule, *made));
+    attach(*made);
+    if (made->no_room && !std::exchange(trying, true)) tasks.spawn(try_again(), "relay destinations");
     return made;
+}
+
+void Destinations::State::attach(Live& to) {
+    auto at = hub.attach(to.rule.stream);
+    to.why = at ? std::string() : at.error().text();
+    to.no_room = !at && at.error().code == Errc::busy;
+    if (!at) return;
+    to.pin = std::move(at->first);
+    to.push = WsPush::create(hub.home(), resolver, http, *at->second, plan(to.rule, to));
+}
+
+Task<void> Destinations::State::try_again() {
+    const auto waits = [](const auto& one) { return one.second->no_room; };
+    do {
+        const bool slept = co_await hub.home().clock().sleep_for(settings.again);
+        if (!slept) break;
+        for (const auto& [id, one] : live)
+            if (one->no_room) attach(*one);
+    } while (std::any_of(live.begin(), live.end(), waits));
+    trying = false;
 }
 
 void Destinations::State::end(const std::string& id) {

@@ -26,7 +26,8 @@ struct DestinationStatus {
 ///         (VW-25, VW-78)
 /// back    what a far side sends is published on the rule's topic, and never sent back to it; on "stream/…" it goes nowhere
 ///         (VW-76)
-/// refused what can never work (no address, a scheme that is none) waits in that state for another rule (VW-26)
+/// refused what can never work (no address, a scheme that is none) waits in that state for another rule (VW-26); what there was
+///         no room for is tried again every `again`
 /// threads the hub's home shard
 class Destinations {
 public:
@@ -35,6 +36,7 @@ public:
         TlsClient tls = {};
         bool use_proxy = true;
         Millis ping{54'000};
+        Millis again{2'000};
     };
     Destinations(Hub& hub, std::shared_ptr<Resolver> resolver, HttpClient& http, Settings settings);
     ~Destinations();
