@@ -25,7 +25,7 @@ public:
         std::map<std::string, std::vector<std::string>> commands;  ///< by feed
         std::function<std::string(const std::string& feed)> url;   ///< may hold a token: shown as masked_url() does
         Millis keep{5'000};                                        ///< it runs on for so long when nobody watches
-        Millis grace{5'000};                                       ///< between SIGTERM and SIGKILL, to its whole group
+        Millis grace{3'000};                                       ///< between SIGTERM and SIGKILL, to its whole group
         Backoff::Settings backoff{Millis(500), Millis(30'000), 2.0};
         Millis healthy{30'000};  ///< after one that ran for so long back-off begins anew
     };

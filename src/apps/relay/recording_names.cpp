@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apps/relay/recordings.h"
+#include "store/book.h"
 #include "store/names.h"
 
 namespace weir::relay {
@@ -22,7 +23,7 @@ std::string default_name(std::string_view stream, WallTime now) {
     std::string text(stream);
     std::replace(text.begin(), text.end(), '/', '-');
     return element(fmt::format("{} {:%Y-%m-%d %H%M%S}", store::shorten_name(store::sanitise_name(text), 180),
-                               fmt::gmtime(std::chrono::system_clock::to_time_t(now))));
+                               fmt::localtime(std::chrono::system_clock::to_time_t(now))));
 }
 
 }  // namespace
@@ -42,6 +43,9 @@ Result<Path> recording_name(std::string_view wish, std::string_view stream, Wall
             return Error{Errc::bad_input, fmt::format("at most {} folders deep", most_elements - 1)};
         path /= element(part);
     }
+    if (path.filename().string().ends_with(store::journal_ending))
+        return Error{Errc::bad_input,
+                     fmt::format("names that end in {} are those of unfinished recordings", store::journal_ending)};
     return path;
 }
 

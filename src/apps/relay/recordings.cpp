@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <set>
 
 #include "apps/recorder/lazy_recording.h"
 #include "apps/relay/recording_items.h"
@@ -98,6 +99,7 @@ struct Recordings::Impl {
     std::map<std::string, JobPtr> jobs;
     std::deque<ShotPtr> shots;  ///< oldest first
     std::deque<Unfinished> queue;
+    std::set<Path> own;  ///< journals of this run, while looking for those of earlier ones
     std::size_t at_work = 0;
     bool stopping = false;
     Bell progress;  ///< something was finished
@@ -151,8 +153,10 @@ struct Recordings::Impl {
         auto at = hub.attach(job.stream);
         if (!at) co_return at.error();
         Policy policy;
+        policy.act =
+            Act::wait;  // a disk that is slow may be behind by all that the ring holds: live streams wait for nobody
         policy.budget_bytes = at->second->settings().ring_bytes;
-        policy.budget_time = at->second->settings().ring_time;
+        policy.budget_time = Micros::max();
         const auto reader = at->second->attach(policy);
         std::vector<Item> items;
         while (true) {
@@ -167,6 +171,7 @@ struct Recordings::Impl {
             const auto* made = shot->recording->made();
             if (!made || shot->status.state == State::recording) continue;
             shot->status.state = State::recording;
+            note_own(*made);
             shot->status.file = below(made->target());
             WEIR_LOG(info, "recording", {"stream", job.stream}, {"file", made->target().string()});
         }
@@ -199,6 +204,7 @@ struct Recordings::Impl {
         auto& recording = *shot->recording;
         const auto* made = recording.made();
         if (made) {
+            note_own(*made);
             std::vector<Item> last;
             last.emplace_back(End{EndReason::stopped, shot->status.error});
             const auto taken = co_await recording.accept(last);
@@ -259,6 +265,11 @@ struct Recordings::Impl {
 
     // -------------------------------------------------------------- what an earlier run left
 
+    /// What this run began is nothing to take up, though its journal is nobody's between its end and its finishing.
+    void note_own(const store::Recording& made) {
+        if (looking.size() != 0) own.insert(made.journal());
+    }
+
     Task<std::vector<Path>> folders() {
         std::vector<std::pair<Path, std::size_t>> found{{settings.folder, 0}};
         auto strand = lane.strand();
@@ -288,9 +299,10 @@ struct Recordings::Impl {
             if (!found) continue;  // no such folder yet
             for (const auto& one : *found) {
                 if (looking.stopping().asked()) co_return;
-                if (one.source_kind == source_kind) co_await take_up(one);
+                if (one.source_kind == source_kind && !own.contains(one.journal)) co_await take_up(one);
             }
         }
+        own.clear();
     }
 
     Task<void> take_up(const store::Unfinished& one) {

@@ -27,7 +27,7 @@ class Recordings {
 public:
     struct Settings {
         Path folder = "recordings";
-        Millis stop_within{5'000};
+        Millis stop_within{3'000};
         std::size_t max_active = 256;
         std::size_t finish_at_once = 2;  ///< each is a child process
         bool keep_raw = false;

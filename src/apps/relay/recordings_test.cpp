@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <ctime>
 #include <filesystem>
+#include <optional>
 
 #include "apps/relay/hub_rig.h"
 #include "media/tool.h"
@@ -19,19 +22,41 @@ using RecordingState = Recordings::State;
 using weir::test::read_file;
 using weir::test::TempFolder;
 
-TEST(RecordingName, StaysBelowItsFolder) {
+/// The process's time zone, for as long as it lives.
+class TimeZone {
+public:
+    explicit TimeZone(const char* name) {
+        if (const char* was = std::getenv("TZ")) was_ = was;
+        ::setenv("TZ", name, 1);
+        ::tzset();
+    }
+    ~TimeZone() {
+        if (was_)
+            ::setenv("TZ", was_->c_str(), 1);
+        else
+            ::unsetenv("TZ");
+        ::tzset();
+    }
+    TimeZone(const TimeZone&) = delete;
+
+private:
+    std::optional<std::string> was_;
+};
+
+TEST(RecordingName, StaysBelowItsFolderAndTellsTheLocalTime) {
+    const TimeZone zone("XXX-2");  // two hours east
     const auto now = from_unix_millis(1'763'758'800'000);
     struct Case {
         std::string wish, path;
     };
     for (const auto& c :
          {Case{"x.mp4", "x.mp4"}, Case{"cam/lab1.ts", "cam/lab1.ts"}, Case{"a:b?c", "a_b_c"}, Case{"-rf", "_-rf"},
-          Case{".hidden", "hidden"}, Case{"a\\..\\b", "a_.._b"}, Case{"", "stream-lab 1 2025-11-21 210000"}}) {
+          Case{".hidden", "hidden"}, Case{"a\\..\\b", "a_.._b"}, Case{"", "stream-lab 1 2025-11-21 230000"}}) {
         const auto path = recording_name(c.wish, "stream/lab 1", now);
         ASSERT_TRUE(path.has_value()) << c.wish;
         EXPECT_EQ(path->string(), c.path);
     }
-    for (const auto* wish : {"../x", "a/../x", "/etc/x", "a//b", "a/", "./x", "1/2/3/4/5/6/7/8/9"})
+    for (const auto* wish : {"../x", "a/../x", "/etc/x", "a//b", "a/", "./x", "1/2/3/4/5/6/7/8/9", "x.weir.jsonl"})
         EXPECT_EQ(recording_name(wish, "s", now).error().code, Errc::bad_input) << wish;
 }
 
@@ -40,9 +65,10 @@ std::string clip(const std::string& name) {
 }
 
 struct Rig {
-    Rig(Shards& shards, const Path& at, Recordings::Settings s = {}) : lane(real_file_system(), {}) {
+    Rig(Shards& shards, const Path& at, Recordings::Settings s = {}, Hub::Settings topics = {})
+        : lane(real_file_system(), {}) {
         s.folder = at;
-        hub = Hub::create(shards, shards.at(0), {});
+        hub = Hub::create(shards, shards.at(0), topics);
         recordings = std::make_unique<Recordings>(*hub, lane, s);
     }
     FileLane lane;
@@ -213,6 +239,29 @@ TEST(Recordings, ANameThatIsTakenIsNeverWrittenOver) {
         EXPECT_EQ(rig.newest().file, "x.1.mp4") << rig.newest().error;
     });
     EXPECT_EQ(read_file(folder / "x.mp4"), "precious");
+}
+
+TEST(Recordings, ASlowDiskIsWaitedForByAllThatTheRingHolds) {
+    TempFolder folder;
+    run_shards(1, [&](Shards& shards) -> Task<void> {
+        Hub::Settings topics;
+        topics.ring_time = Micros(0);  // of viewers: whoever has not read it at once does not get it
+        Rig rig(shards, folder.path(), {}, topics);
+        EXPECT_TRUE(rig.recordings->begin("r", "cam", "all.bin").has_value());
+        std::string all;
+        const auto from = co_await rig.hub->publish("cam", talker());
+        EXPECT_TRUE(from.has_value());
+        for (int i = 0; i < 2'000; ++i) {
+            all += "message " + std::to_string(i) + "\n";
+            (*from)->message(false, Bytes::copy_of("message " + std::to_string(i) + "\n"));
+        }
+        co_await rig.until(RecordingState::recording);
+        const bool came = co_await turns_until(shards.at(0), [&] { return rig.newest().bytes == all.size(); });
+        EXPECT_TRUE(came) << rig.newest().bytes << " of " << all.size();
+        co_await rig.stop();
+        EXPECT_EQ(rig.newest().losses, 0u);
+        EXPECT_EQ(read_file(folder / "all.bin"), all);
+    });
 }
 
 TEST(Recordings, NothingThatCameLeavesNoFile) {
