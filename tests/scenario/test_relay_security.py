@@ -355,11 +355,9 @@ def test_WIN_8_with_the_right_one_the_body_is_asked_for(guarded, given, header):
 
 
 def test_JS_13_the_wrong_jsmpeg_secret_is_refused_before_the_body_and_broadcasts_nothing(tmp_path):
-    with socket.socket() as a, socket.socket() as b:
-        a.bind(("127.0.0.1", 0))
-        b.bind(("127.0.0.1", 0))
-        ports = a.getsockname()[1], b.getsockname()[1]
-    with RelayRun("--jsmpeg-secret", "s3cret", "--jsmpeg-ports", f"{ports[0]},{ports[1]}", cwd=tmp_path) as relay:
+    with RelayRun("--jsmpeg-secret", "s3cret", "--jsmpeg-ports", "0,0", cwd=tmp_path) as relay:
+        wait_until(lambda: len(relay.stdout.split()) == 3, 10, "three addresses")
+        ports = [int(line.strip("/").rsplit(":", 1)[1]) for line in relay.stdout.split()[1:]]
         with connect(ports[1], "/") as viewer:
             relay.port = ports[0]
             for path in ("/wrong", "/s3cre", "/s3crett/x", "/", "/S3CRET"):
@@ -367,7 +365,6 @@ def test_JS_13_the_wrong_jsmpeg_secret_is_refused_before_the_body_and_broadcasts
                 assert status(answer) == 403 and b"s3cret" not in answer
             assert status(raw(relay, head_of("/s3cret/640/480", "Connection: close\r\nContent-Length: 4\r\n") + b"data")) == 200
             assert viewer.read() == (websocket.BINARY, b"data")
-            relay.port = int(relay.stdout.splitlines()[0].rsplit(":", 1)[1].strip("/"))
         assert "s3cret" not in relay.stdout + relay.stderr
 
 
