@@ -70,7 +70,12 @@ std::size_t head_size(std::uint64_t length, bool masked) {
 
 }  // namespace
 
-Decoder::Decoder(Role role, Limits limits) : role_(role), limits_(limits) {}
+Budget& incoming_budget() noexcept {
+    static Budget one(64u << 20);
+    return one;
+}
+
+Decoder::Decoder(Role role, Limits limits, Budget* budget) : role_(role), limits_(limits), share_(budget) {}
 
 std::size_t Decoder::held_bytes() const noexcept {
     return body_.capacity() + control_.capacity();
@@ -80,6 +85,7 @@ Error Decoder::fail(std::uint16_t code, std::string what) {
     close_code_ = code;
     give_back(body_);
     give_back(control_);
+    (void)share_.hold(0);
     whole_.reset();
     failed_ = Error{Errc::bad_input, std::move(what), "websocket"};
     return *failed_;
@@ -102,8 +108,8 @@ Result<> Decoder::feed(std::span<const std::byte> in, std::vector<Event>& out) {
         const bool whole = part.size() == frame_length_ && fin_ && body_.empty() && !is_control(opcode_);
         if (whole)
             take_whole(part);
-        else
-            take_part(part);
+        else if (auto taken = take_part(part); !taken)
+            return taken;
         left_ -= part.size();
         if (left_ > 0) return {};
         in_payload_ = false;
@@ -181,13 +187,19 @@ void Decoder::take_whole(std::span<const std::byte> part) {
 }
 
 /// Memory follows what has come: at most twice that, and never beyond the end of the frame.
-void Decoder::take_part(std::span<const std::byte> part) {
+Result<> Decoder::take_part(std::span<const std::byte> part) {
     auto& into = is_control(opcode_) ? control_ : body_;
     const std::size_t have = into.size(), need = have + part.size();
-    if (into.capacity() < need) into.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(have + left_, need * 2)));
+    if (into.capacity() < need) {
+        const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(have + left_, need * 2));
+        if (!is_control(opcode_) && !share_.hold(wanted))
+            return fail(1013, "too much is being received, try again later");
+        into.reserve(wanted);
+    }
     into.insert(into.end(), part.begin(), part.end());
     if (role_ == Role::server)
         mask_into(into.data() + have, into.data() + have, part.size(), key_, frame_length_ - left_);
+    return {};
 }
 
 Result<> Decoder::on_control(std::vector<Event>& out) {
@@ -208,6 +220,7 @@ Result<> Decoder::on_control(std::vector<Event>& out) {
     closed_ = true;  // whatever follows a close is not looked at (RFC 6455 5.5.1)
     give_back(body_);
     give_back(control_);
+    (void)share_.hold(0);
     out.push_back(std::move(event));
     return {};
 }
@@ -216,6 +229,7 @@ Result<> Decoder::on_data(std::vector<Event>& out) {
     if (!fin_) return {};
     const bool text = message_ == Opcode::text;
     Bytes payload = whole_ ? std::move(*whole_) : handed_over(std::exchange(body_, std::vector<std::byte>()));
+    (void)share_.hold(0);
     whole_.reset();
     message_.reset();
     fragments_ = controls_ = 0;

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "proto/websocket/budget.h"
 
 /// The websocket protocol without sockets and clocks. No extensions are ever negotiated, so RSV bits are errors.
 /// source  RFC 6455
@@ -38,13 +39,15 @@ struct Event {
 ///           125 bytes and whole (26), fragments and their bookkeeping (27, 31). What an unfinished message holds grows with
 ///           the bytes received, never with the length promised
 /// errors    bad_input, and the same again for ever; close_code() says what to answer: 1002 protocol, 1007 text that is no
-///           UTF-8, 1008 too many control frames, 1009 too big or too many fragments; `what` is fit for a close reason
+///           UTF-8, 1008 too many control frames, 1009 too big or too many fragments, 1013 the budget that it shares with others
+///           is used up; `what` is fit for a close reason
 /// end       what follows a close frame is not looked at
 /// cost      a message that lies whole in one piece is unmasked in one copy; nothing is zero-filled
 /// threads   one owner; pure
 class Decoder {
 public:
-    explicit Decoder(Role role, Limits limits = {});
+    /// `budget` outlives it; none: only the limits hold.
+    explicit Decoder(Role role, Limits limits = {}, Budget* budget = nullptr);
     Result<> feed(std::span<const std::byte> in, std::vector<Event>& out);
     [[nodiscard]] std::uint16_t close_code() const noexcept { return close_code_; }
     [[nodiscard]] std::size_t held_bytes() const noexcept;  ///< memory that unfinished frames and messages take
@@ -54,7 +57,7 @@ private:
     Result<> on_head();
     Result<> check_start(std::uint8_t first, std::uint8_t second);
     void take_whole(std::span<const std::byte> part);
-    void take_part(std::span<const std::byte> part);
+    Result<> take_part(std::span<const std::byte> part);
     Result<> on_control(std::vector<Event>& out);
     Result<> on_data(std::vector<Event>& out);
 
@@ -71,6 +74,7 @@ private:
     std::array<std::byte, 4> key_{};
     std::uint32_t fragments_ = 0, controls_ = 0;
     std::vector<std::byte> control_, body_;
+    BudgetShare share_;           ///< of body_
     std::optional<Bytes> whole_;  ///< a message that came in one piece
 };
 

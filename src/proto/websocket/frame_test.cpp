@@ -269,6 +269,34 @@ TEST(WebsocketFrame, APromisedLengthTakesNoMemory) {
     EXPECT_LE(decoder.held_bytes(), 200u);
 }
 
+TEST(WebsocketFrame, CVE_2026_48779_Lesson27_UnfinishedMessagesOfManyShareABudget) {
+    Budget budget(100'000);
+    std::vector<Event> events;
+    const auto start = masked(Opcode::binary, std::string(50'000, 'x'));
+    const auto half = std::string_view(start).substr(0, 30'000);
+    Decoder first(Role::server, {}, &budget), third(Role::server, {}, &budget);
+    ASSERT_TRUE(first.feed(bytes(half), events));
+    {
+        Decoder second(Role::server, {}, &budget);
+        ASSERT_TRUE(second.feed(bytes(half), events));
+        EXPECT_EQ(budget.held(), first.held_bytes() + second.held_bytes());
+        EXPECT_FALSE(third.feed(bytes(half), events));
+        EXPECT_EQ(third.close_code(), 1013);
+        EXPECT_FALSE(third.feed(bytes(half), events));
+        EXPECT_EQ(third.held_bytes(), 0u);
+    }
+    EXPECT_EQ(budget.held(), first.held_bytes()) << "who goes gives it back";
+    Decoder fourth(Role::server, {}, &budget), whole(Role::server, {}, &budget);
+    EXPECT_TRUE(fourth.feed(bytes(half), events));
+    budget.set_limit(10);
+    EXPECT_TRUE(whole.feed(bytes(start), events)) << "what lies whole in one piece was never unfinished";
+    ASSERT_TRUE(first.feed(bytes(std::string_view(start).substr(half.size())), events));
+    EXPECT_EQ(events.size(), 2u);
+    EXPECT_EQ(budget.held(), fourth.held_bytes()) << "nor is what has come to its end";
+    EXPECT_TRUE(fourth.feed(bytes(start.substr(half.size()) + masked(Opcode::close, "")), events));
+    EXPECT_EQ(budget.held(), 0u);
+}
+
 TEST(WebsocketFrame, NothingIsHeldOnceAMessageIsOutOrTheDecoderHasFailed) {
     const auto big = masked(Opcode::binary, std::string(100'000, 'x'));
     std::string fragments = masked(Opcode::binary, std::string(999, 'x'), false);
