@@ -24,6 +24,8 @@ namespace {
 
 using What = Change::What;
 
+constexpr std::size_t connections_for_others = 256;
+
 /// Of a destination's file among the recordings; no recording rule's id begins so.
 std::string file_id(const std::string& destination) {
     return std::string(destination_file_prefix) + destination;
@@ -110,6 +112,7 @@ struct Relay::State final : RuleKeeper {
     [[nodiscard]] RuleView view() const override { return {rules, !options.admin_destination.empty(), stopping}; }
     void make(const Change& change) override;
     void when_saved(std::function<void()> f) override;
+    [[nodiscard]] std::string save_error() const override { return file ? file->error() : std::string(); }
     [[nodiscard]] std::string stats_json() override;
 
     Task<Result<>> start();
@@ -159,7 +162,9 @@ void Relay::State::make_parts() {
         files.submit(alone, 0, std::move(job));
     };
     hub = Hub::create(shards, home_, std::move(topics));
-    access = std::make_unique<Access>(options.access);
+    auto who = options.access;
+    who.jsmpeg_secret = options.jsmpeg_secret;
+    access = std::make_unique<Access>(std::move(who));
 
     Destinations::Settings out;
     out.policy.budget_bytes = options.viewer_budget_bytes;
@@ -187,7 +192,8 @@ std::string Relay::State::push_url(const std::string& feed) const {
     const auto& a = options.address;
     const bool any = a == "0.0.0.0" || a == "::" || a.empty();
     const auto host = any ? std::string("127.0.0.1") : a.find(':') != std::string::npos ? fmt::format("[{}]", a) : a;
-    const auto& secret = options.access.push_secret;
+    const bool jsmpeg = options.access.push_secret.empty() && feed == jsmpeg_topic;
+    const auto& secret = jsmpeg ? options.jsmpeg_secret : options.access.push_secret;
     return fmt::format("{}://{}:{}/ts/{}{}", options.tls_certificate.empty() ? "http" : "https", host,
                        server ? server->port() : options.port, escaped(feed, true),
                        secret.empty() ? "" : fmt::format("?token={}", escaped(secret.reveal(), false)));
@@ -199,6 +205,10 @@ Result<> Relay::State::open(std::unique_ptr<HttpServer>& to, std::uint16_t port,
     settings.address = options.address;
     settings.port = port;
     settings.port_option = option;
+    // However many watch, health checks, rules and pushers get in.
+    const Doors::Settings doors_of = door_settings(options);
+    settings.max_connections =
+        doors_of.max_viewers + doors_of.more_publishers + doors_of.max_guests + connections_for_others;
     settings.tls_certificate = options.tls_certificate;
     settings.tls_key = options.tls_key;
     settings.clean_paths = vw;
@@ -230,6 +240,8 @@ Result<> Relay::State::listen() {
 Task<Result<Rules>> Relay::State::restored() {
     if (options.rules_file.empty()) co_return Rules();
     file = std::make_unique<RulesFile>(home_, lane, options.rules_file);
+    auto writable = co_await file->try_place();
+    if (!writable) co_return within("--rules", writable.error());
     auto found = co_await file->read();
     if (!found) co_return found.error();
     if (!*found) co_return Rules();
