@@ -54,7 +54,9 @@ private:
         while (reader_ && under_way_.load(std::memory_order_relaxed) < limit_) {
             auto batch = reader_->poll(256u << 10, 256);
             if (!batch || (*batch)->items.empty()) return;  // the end, or nothing yet: on_ready calls again
-            post(Items((*batch)->items), (*batch)->bytes + (*batch)->items.size() * hub::item_overhead);
+            auto cost = (*batch)->bytes + (*batch)->items.size() * hub::item_overhead;
+            for (const auto& item : (*batch)->items) cost += hub::cost_beside(*item);
+            post(Items((*batch)->items), cost);
         }
         stalled_ = true;
     }

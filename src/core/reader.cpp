@@ -96,7 +96,8 @@ std::uint64_t StreamReader::lag_bytes() const noexcept {
 }
 
 std::uint64_t StreamReader::lag_cost() const noexcept {
-    return phase_ == Phase::seeking ? 0 : lag_bytes() + (core_->ring.next() - cursor_) * item_overhead;
+    const auto items = phase_ == Phase::seeking ? 0 : core_->ring.next() - cursor_;
+    return items == 0 ? 0 : lag_bytes() + core_->ring.beside() + items * item_overhead;
 }
 
 Micros StreamReader::lag_time() const noexcept {

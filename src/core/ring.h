@@ -11,6 +11,15 @@ namespace weir::hub {
 /// What one item costs beside its payload: counted against the limit, so that a flood of tiny items is bounded too.
 inline constexpr std::uint64_t item_overhead = 256;
 
+/// Of an Init, what it takes beside that: its publisher chooses how much that is.
+[[nodiscard]] inline std::uint64_t cost_beside(const Item& item) noexcept {
+    const auto* init = std::get_if<InitPtr>(&item);
+    if (!init) return 0;
+    std::uint64_t cost = (*init)->header.size();
+    for (const auto& track : (*init)->tracks) cost += sizeof(Track) + track.extradata.size();
+    return cost;
+}
+
 struct Entry {
     std::shared_ptr<const Item> item;
     std::uint64_t before = 0;  ///< payload bytes published before this item
@@ -30,7 +39,8 @@ public:
     [[nodiscard]] bool holds(std::uint64_t pos) const noexcept { return pos >= first_ && pos < next_; }
     [[nodiscard]] const Entry& at(std::uint64_t pos) const noexcept { return slots_[pos & (slots_.size() - 1)]; }
     [[nodiscard]] std::uint64_t payload() const noexcept { return total_ - before(first_); }
-    [[nodiscard]] std::uint64_t cost() const noexcept { return payload() + items() * item_overhead; }
+    [[nodiscard]] std::uint64_t cost() const noexcept { return payload() + beside_ + items() * item_overhead; }
+    [[nodiscard]] std::uint64_t beside() const noexcept { return beside_; }  ///< headers and tracks of Inits
     /// Payload bytes published before `pos`, which is in the ring or the next position.
     [[nodiscard]] std::uint64_t before(std::uint64_t pos) const noexcept {
         return pos < next_ ? at(pos).before : total_;
@@ -38,12 +48,15 @@ public:
 
     void push(std::shared_ptr<const Item> item, std::size_t size, SteadyTime arrival) {
         if (items() == slots_.size()) grow();
+        beside_ += cost_beside(*item);
         slots_[next_ & (slots_.size() - 1)] = Entry{std::move(item), total_, arrival, size};
         total_ += size;
         ++next_;
     }
     void pop() {
-        slots_[first_ & (slots_.size() - 1)].item.reset();
+        auto& item = slots_[first_ & (slots_.size() - 1)].item;
+        beside_ -= cost_beside(*item);
+        item.reset();
         ++first_;
     }
 
@@ -56,7 +69,7 @@ private:
     }
 
     std::vector<Entry> slots_ = std::vector<Entry>(64);
-    std::uint64_t first_ = 1, next_ = 1, total_ = 0;
+    std::uint64_t first_ = 1, next_ = 1, total_ = 0, beside_ = 0;
 };
 
 }  // namespace weir::hub

@@ -115,6 +115,24 @@ TEST_F(StreamTest, RingIsBoundedInBytesWithOverhead) {
     EXPECT_GT(stream.stats().ring_items, 200u);
 }
 
+TEST_F(StreamTest, HeadersAndTracksOfInitsCountAgainstTheRing) {
+    bench.settings.ring_bytes = 100'000;
+    auto& stream = bench.open();
+    const auto fat = [](std::uint32_t epoch) {
+        auto made = std::make_shared<Init>(*std::get<InitPtr>(init(epoch)));
+        made->header = Bytes::copy_of(std::string(2000, 'h'));
+        made->tracks.resize(64);
+        made->tracks.back().extradata = Bytes::copy_of(std::string(3000, 'e'));
+        return Item(InitPtr(std::move(made)));
+    };
+    for (std::uint32_t i = 1; i < 1000; ++i) ASSERT_TRUE(bench.put({fat(i)}));
+    EXPECT_LE(stream.stats().ring_items * (2000 + 3000 + 64 * sizeof(Track)), 100'000u);
+    EXPECT_GT(stream.stats().ring_items, 1u);
+    ASSERT_TRUE(bench.put({init()}));
+    for (int i = 0; i < 1000; ++i) ASSERT_TRUE(bench.put({chunk("", 0, 1)}));
+    EXPECT_GT(stream.stats().ring_items, 350u) << "what has left is counted no more";
+}
+
 TEST_F(StreamTest, RingIsBoundedInTimeButKeepsWhatALateJoinerBeginsWith) {
     bench.settings.ring_time = seconds(5);
     auto& stream = bench.open();
