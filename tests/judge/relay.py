@@ -220,10 +220,10 @@ class Push:
 
 
 class Paced:
-    """Pushes pieces on a thread, one each `pause`; `sent`: how many have gone, `times`: when."""
+    """Pushes pieces on a thread, one each `pause`; `sent`: how many have gone, `times`: when; `broken`: why it gave up."""
 
     def __init__(self, push: Push, pieces: list[bytes], pause: float = 0.04):
-        self.push, self.pieces, self.pause, self.times = push, pieces, pause, []
+        self.push, self.pieces, self.pause, self.times, self.broken = push, pieces, pause, [], None
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -231,7 +231,11 @@ class Paced:
     def _run(self) -> None:
         begin = time.monotonic()
         for number, piece in enumerate(self.pieces):
-            self.push.send(piece)
+            try:
+                self.push.send(piece)
+            except OSError as gone:
+                self.broken = gone
+                return
             self.times.append(time.monotonic())
             if self.stopping.wait(max(0.0, begin + (number + 1) * self.pause - time.monotonic())):
                 return
@@ -243,6 +247,7 @@ class Paced:
     def finish(self) -> int:
         """Waits for the rest; the status of the push."""
         self.thread.join()
+        assert self.broken is None, f"the relay let go: {self.broken}"
         return self.push.end()
 
     def __enter__(self) -> "Paced":

@@ -89,15 +89,16 @@ def complaints(data: bytes, late: bool = False) -> list[str]:
     return found
 
 
-def with_tables(data: bytes) -> bytes:
-    """What somebody who watches is sent of a push: its PAT and PMT for themselves, then all of it."""
-    rows, pmts = packets(data), tables_of(data) - {0, 0x11}
-    return next(row for row in rows if pid_of(row) == 0) + next(row for row in rows if pid_of(row) in pmts) + data
+def place_of(part: bytes, whole: bytes) -> int:
+    """Where in `whole` a part begins that a late joiner was given, behind tables of its own if need be; -1: it is no piece of it."""
+    at = whole.find(part)
+    tables = {pid_of(packet) for packet in packets(part[:2 * PACKET])}
+    return whole.find(part[2 * PACKET:]) if at < 0 and tables <= tables_of(part) - {0x11} else at
 
 
 def begins_well(data: bytes) -> list[str]:
     """As a late joiner wants it (WIN-11): PAT, PMT, and the first packet with a picture begins a random access point."""
-    rows = packets(data)
+    rows = [packet for packet in packets(data) if pid_of(packet) != 0x11]
     if len(rows) < 3 or pid_of(rows[0]) != 0:
         return ["no PAT first"]
     tables = tables_of(data)
