@@ -26,6 +26,7 @@ constexpr std::size_t copied_below = 2u << 10;  ///< a server's payload of this 
 constexpr std::size_t arena_size = 256u << 10;  ///< frames are built in pieces of at most this, but for larger ones
 constexpr std::size_t longest_head = 14;        ///< of a frame
 constexpr Millis retry_flush{250};              ///< for the rest of a ping that the socket did not take
+constexpr Millis waited_for_room{10};           ///< a write that took so long did
 constexpr Millis last_words{1000};              ///< for a peer that broke the rules to read why it is sent away
 
 /// Keys nobody can foresee (RFC 6455 10.3), fetched many at a time.
@@ -124,11 +125,13 @@ struct State : std::enable_shared_from_this<State> {
           clock(connection->shard().clock()),
           settings(s),
           early(std::move(e)),
-          decoder(r, s.limits),
+          decoder(r, s.limits, r == ws::Role::server ? s.budget : nullptr),
           server(r == ws::Role::server),
           free(connection->executor()),
           done(connection->executor()),
-          tick(connection->executor()) {}
+          tick(connection->executor()) {
+        settings.pong = pong_time(s.ping, s.pong);
+    }
 
     [[nodiscard]] bool owes() const noexcept { return pong || ping || goodbye || !rest.empty(); }
     void take_owed(std::vector<Bytes>& into);
@@ -137,6 +140,7 @@ struct State : std::enable_shared_from_this<State> {
     void fail(Error why);
 
     Task<Result<>> lock();
+    Task<Result<>> write(std::span<const Bytes> parts);
     Task<void> unlock();
     Task<void> flush();
     void try_flush();
@@ -232,13 +236,21 @@ Task<Result<>> State::lock() {
     co_return Result<>{};
 }
 
+/// One that had to wait and then went out tells of life: the answer to our ping is behind what the peer takes so slowly.
+Task<Result<>> State::write(std::span<const Bytes> parts) {
+    const auto begun = clock.now();
+    auto sent = co_await connection->write(parts);
+    if (clock.now() - begun >= waited_for_room) quiet_since = clock.now();
+    co_return sent;
+}
+
 /// Writes what came up meanwhile first.
 Task<void> State::unlock() {
     while (owes() && !failed) {
         std::vector<Bytes> parts;
         take_owed(parts);
         if (parts.empty()) break;
-        auto sent = co_await connection->write(parts);
+        auto sent = co_await write(parts);
         if (!sent) fail(sent.error());
     }
     writing = false;
@@ -274,7 +286,7 @@ Task<Result<>> State::send_all(std::span<const WebSocket::Message> messages) {
         co_return Error{Errc::lost_peer, "the websocket is being closed", "websocket"};
     }
     FrameWriter(server ? nullptr : &keys, parts).add(messages);
-    auto sent = co_await connection->write(parts);
+    auto sent = co_await write(parts);
     // What of a frame went out is not known: nothing may follow it.
     if (!sent) fail(within("websocket", sent.error()));
     co_await unlock();
@@ -437,7 +449,7 @@ Task<void> keep_alive(std::shared_ptr<State> state) {
         state->try_flush();
         auto due = state->rest.empty() ? next_ping : std::min<SteadyTime>(next_ping, now + retry_flush);
         if (s.pong > Millis(0)) {
-            const auto lost = (state->waiting ? state->quiet_since : now) + s.pong;
+            const auto lost = (state->waiting && !state->writing ? state->quiet_since : now) + s.pong;
             if (now >= lost) {
                 state->fail(Error{Errc::timed_out, "the peer gave no sign of life for too long", "websocket"});
                 break;
@@ -453,7 +465,7 @@ class Socket final : public WebSocket {
 public:
     Socket(std::shared_ptr<State> state, std::string protocol)
         : state_(std::move(state)), protocol_(std::move(protocol)) {
-        if (state_->settings.ping > Millis(0) || state_->settings.pong > Millis(0))
+        if (state_->settings.ping > Millis(0))
             asio::co_spawn(state_->connection->executor(), keep_alive(state_), asio::detached);
     }
     ~Socket() override {
@@ -504,6 +516,11 @@ std::unique_ptr<WebSocket> make(std::unique_ptr<Connection> connection, ws::Role
 }
 
 }  // namespace websocket
+
+Millis pong_time(Millis ping, Millis pong) noexcept {
+    if (ping <= Millis(0) || pong <= Millis(0)) return Millis(0);
+    return std::max(pong, ping + std::min(ping, Millis(6'000)));
+}
 
 std::unique_ptr<WebSocket> WebSocket::create(std::unique_ptr<Connection> connection, ws::Role role, Bytes early,
                                              Settings settings) {

@@ -12,6 +12,9 @@
 
 namespace weir {
 
+/// Who is never asked (ping 0) may be silent: 0, never. Who is asked has at least 6 s to answer, or as long as it had peace before.
+[[nodiscard]] Millis pong_time(Millis ping, Millis pong) noexcept;
+
 /// A websocket as one task reads and another one writes it. Pings are answered, a close is answered, by read() itself.
 /// limits   Settings; what waits to be written is the caller's: send() returns when the socket has taken it
 /// threads  its connection's shard
@@ -19,8 +22,10 @@ class WebSocket {
 public:
     struct Settings {
         ws::Limits limits = {};
+        /// Role server: what the unfinished messages of all peers may take. A client chose its peer: there only the limits hold.
+        ws::Budget* budget = &ws::incoming_budget();
         Millis ping{54'000};  ///< one is sent after so long (VW-46, relay/WIN-7); 0: never
-        Millis pong{60'000};  ///< nothing at all received for so long: lost; 0: never
+        Millis pong{60'000};  ///< no sign of life for pong_time() while read() waits: lost; 0: never
     };
     struct Message {
         bool text = false;

@@ -299,13 +299,60 @@ TEST_F(WebSocketTest, PongsAndDataAreSignsOfLife) {
 
 /// Who does not read does not see the signs.
 TEST_F(WebSocketTest, ABusyOwnerIsNoLostPeer) {
-    open(ws::Role::server, {.ping = Millis(0), .pong = Millis(60'000)});
+    open(ws::Role::server, {.ping = Millis(54'000), .pong = Millis(60'000)});
     bench.advance(std::chrono::minutes(10));
     peer_sends(ws::Opcode::text, "waited for you");
     start_reading();
     EXPECT_THAT(received, ElementsAre("text waited for you"));
     bench.advance(Millis(59'999));
     EXPECT_FALSE(ended);
+}
+
+/// The answer to our ping is behind what it takes so slowly; the write has its own time limit.
+TEST_F(WebSocketTest, APeerThatTakesWhatWeWriteIsNotLost) {
+    open(ws::Role::client, {.ping = Millis(54'000), .pong = Millis(60'000)});
+    start_reading();
+    wire->blocked = true;
+    std::optional<Result<>> sent;
+    bench.start(send_into({Message{false, Bytes::copy_of("slow")}}, &sent));
+    bench.settle();
+    for (int i = 0; i < 10; ++i) bench.advance(Millis(20'000));
+    EXPECT_FALSE(ended);
+    wire->unblock();
+    bench.settle();
+    EXPECT_TRUE(sent && sent->has_value());
+    bench.advance(Millis(59'999));
+    EXPECT_FALSE(ended);
+    bench.advance(Millis(1));
+    ASSERT_TRUE(ended);
+    EXPECT_EQ(ended->code, Errc::timed_out);
+}
+
+TEST_F(WebSocketTest, WhoIsNeverAskedMayBeSilent) {
+    open(ws::Role::client, {.ping = Millis(0), .pong = Millis(60'000)});
+    start_reading();
+    bench.advance(std::chrono::minutes(10));
+    EXPECT_FALSE(ended);
+}
+
+TEST_F(WebSocketTest, WhoIsAskedHasTimeToAnswer) {
+    open(ws::Role::client, {.ping = Millis(90'000), .pong = Millis(60'000)});
+    start_reading();
+    bench.advance(Millis(90'000));
+    EXPECT_THAT(brief(wire->written), ElementsAre("9:"));
+    bench.advance(Millis(5'999));
+    EXPECT_FALSE(ended);
+    bench.advance(Millis(1));
+    EXPECT_TRUE(ended);
+}
+
+TEST(WebSocketTimes, PongIsLaterThanPing) {
+    const struct {
+        int ping, pong, expected;
+    } cases[] = {{54'000, 60'000, 60'000}, {0, 60'000, 0},      {54'000, 0, 0},         {60'000, 60'000, 66'000},
+                 {59'000, 60'000, 65'000}, {1'000, 500, 2'000}, {1'000, 60'000, 60'000}};
+    for (const auto& [ping, pong, expected] : cases)
+        EXPECT_EQ(pong_time(Millis(ping), Millis(pong)), Millis(expected)) << ping << ' ' << pong;
 }
 
 TEST_F(WebSocketTest, APingThatFitsOnlyInPartIsCompletedFirst) {
@@ -463,6 +510,35 @@ INSTANTIATE_TEST_SUITE_P(
                     BadCase{"NoUtf8", frame(ws::Opcode::text, "\xff\xfe", true), "\x03\xef"},
                     BadCase{"Reserved", std::string("\xf2\x80\0\0\0\0", 6), closed_1002}),
     testing::PrintToStringParamName());
+
+/// reliability.md lesson 27
+TEST_F(WebSocketTest, WhomWeDialedMayAlwaysSendALargeMessage) {
+    ws::Budget budget(1000);
+    const std::string big(3000, 'x');
+    open(ws::Role::client, {.budget = &budget, .ping = Millis(0), .pong = Millis(0)});
+    start_reading();
+    wire->arrive(frame(ws::Opcode::binary, big, false).substr(0, 2000));
+    bench.settle();
+    wire->arrive(frame(ws::Opcode::binary, big, false).substr(2000));
+    bench.settle();
+    EXPECT_THAT(received, ElementsAre("binary " + big));
+}
+
+TEST_F(WebSocketTest, UnfinishedMessagesOfThoseWhoCameByThemselvesShareABudget) {
+    ws::Budget budget(1000);
+    const std::string big(3000, 'x');
+    open(ws::Role::server, {.budget = &budget, .ping = Millis(0), .pong = Millis(0)});
+    start_reading();
+    wire->arrive(frame(ws::Opcode::binary, big, true).substr(0, 2000));
+    bench.settle();
+    const auto frames = frames_in(wire->written);
+    ASSERT_EQ(frames.size(), 1u);
+    EXPECT_EQ(frames[0].payload.substr(0, 2), "\x03\xf5") << "1013";
+    wire->cut();
+    bench.settle();
+    EXPECT_TRUE(ended);
+    EXPECT_EQ(budget.held(), 0u);
+}
 
 TEST_F(WebSocketTest, ABrokenPeerThatStaysIsEndedAfterASecond) {
     open(ws::Role::server);
