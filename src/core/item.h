@@ -40,8 +40,9 @@ struct Init {
     std::uint16_t lane = 0;  ///< 0 main; alternate audio and the like have lanes of their own
     Format format;
     std::vector<Track> tracks;
-    Bytes header = {};  ///< PAT+PMT, FLV sequence headers + metadata, ftyp+moov; may be empty
-    bool closed = false;  ///< nothing comes on this lane before its next Init: who published it has gone
+    Bytes header = {};         ///< PAT+PMT, FLV sequence headers + metadata, ftyp+moov; may be empty
+    bool closed = false;       ///< nothing comes on this lane before its next Init: who published it has gone
+    std::uint32_t origin = 0;  ///< as a Chunk's: who published it is not sent its own header back
 };
 using InitPtr = std::shared_ptr<const Init>;
 
@@ -51,12 +52,14 @@ struct Chunk {
     std::uint64_t seq = 0;  ///< given by the Stream; 0 before
     std::uint32_t epoch = 0;
     std::uint16_t lane = 0;
-    bool rap = false;                    ///< a decoder may start here
-    bool unit_begin = false;             ///< first chunk of `unit`
-    bool unit_end = false;               ///< last chunk of `unit`
-    bool text = false;                   ///< opaque: a text message
-    std::uint32_t origin = 0;            ///< who published it, on a topic Stream
-    std::uint64_t unit = 0;              ///< the source's own number (HLS media sequence), or 0
+    bool rap = false;          ///< a decoder may start here
+    bool unit_begin = false;   ///< first chunk of `unit`
+    bool unit_end = false;     ///< last chunk of `unit`
+    bool text = false;         ///< opaque: a text message
+    bool message = false;      ///< opaque: whole as it came, no part of media (so is all text)
+    bool tables = false;       ///< ts: begins with PAT and PMT, so its Init's header says nothing new to who joins here
+    std::uint32_t origin = 0;  ///< who published it, on a topic Stream
+    std::uint64_t unit = 0;    ///< the source's own number (HLS media sequence), or 0
     std::optional<Micros> dts = {};      ///< stream time, continuous; none for opaque and before the first timestamp
     std::optional<Micros> raw_dts = {};  ///< the source's own, that `dts` was made from: a file can be shifted by it
     Micros duration{0};                  ///< of the unit on its first chunk where the source says so (EXTINF); else 0

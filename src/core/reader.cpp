@@ -271,11 +271,37 @@ StreamReader::LaneState& StreamReader::lane_state(std::uint16_t lane) {
         if (known.lane == lane) return known;
     auto& fresh = lanes_.emplace_back();
     fresh.lane = lane;
-    // A lane that began after this reader did is joined from its first item on, and one of messages anywhere.
-    const auto* known = core_->lane_at(lane, cursor_);
-    fresh.joined = fresh.followed = core_->settings.topic || !known ||
-                                    known->first_pos >= std::max(start_pos_, std::uint64_t{1}) || is_messages(*known);
+    fresh.joined = fresh.followed = begins_joined(lane);
     return fresh;
+}
+
+/// A lane that began after this reader did is joined from its first item on, and one of messages anywhere.
+bool StreamReader::begins_joined(std::uint16_t lane) const {
+    const auto* known = core_->lane_at(lane, cursor_);
+    return core_->settings.topic || !known || known->first_pos >= std::max(start_pos_, std::uint64_t{1}) ||
+           is_messages(*known);
+}
+
+bool StreamReader::goes_on_like(const Reader& other) const noexcept {
+    const auto* there = dynamic_cast<const StreamReader*>(&other);
+    const auto follows = [](const StreamReader& reader) { return reader.phase_ == Phase::following; };
+    return there && there->core_ == core_ && follows(*this) && follows(*there) && there->cursor_ == cursor_ &&
+           lanes_fit(*there) && there->lanes_fit(*this);
+}
+
+bool StreamReader::lanes_fit(const StreamReader& other) const {
+    const auto& theirs = other.lanes_;
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+        const auto& mine = lanes_[i];
+        auto match = theirs.begin() + static_cast<std::ptrdiff_t>(std::min(i, theirs.size()));  // nearly always there
+        const auto is_it = [&](const LaneState& lane) { return lane.lane == mine.lane; };
+        if (match == theirs.end() || !is_it(*match)) match = std::find_if(theirs.begin(), theirs.end(), is_it);
+        const bool unknown = match == theirs.end();
+        const bool joined = unknown ? other.begins_joined(mine.lane) : match->joined;
+        const bool followed = unknown ? joined : match->followed;
+        if (mine.debt || mine.joined != joined || mine.followed != followed) return false;
+    }
+    return true;
 }
 
 void StreamReader::give_init(LaneState& lane, std::uint32_t epoch) {
@@ -283,7 +309,7 @@ void StreamReader::give_init(LaneState& lane, std::uint32_t epoch) {
     const auto* found = core_->init_before(cursor_, lane.lane, epoch);
     if (!found) return;
     lane.epoch = epoch;
-    if (is_own(lane.lane)) return;
+    if (is_own(found->init())) return;
     lane.told = true;
     give(found->item);
 }
@@ -301,6 +327,11 @@ bool StreamReader::is_own(std::uint16_t lane) const {
     if (policy_.origin == 0) return false;
     const auto* known = core_->lane_at(lane, cursor_);
     return known && known->origin == policy_.origin;
+}
+
+/// Also before its lane's first chunk.
+bool StreamReader::is_own(const Init& init) const {
+    return is_own(init.lane) || (policy_.origin != 0 && init.origin == policy_.origin);
 }
 
 void StreamReader::pass(const Entry& entry) {
@@ -334,7 +365,7 @@ bool StreamReader::pass_init(const Init& init) {
     if (!init.closed) {
         auto& lane = lane_state(init.lane);
         lane.epoch = init.epoch;
-        if (is_own(init.lane)) return false;
+        if (is_own(init)) return false;
         lane.told = true;
         return true;
     }

@@ -51,9 +51,11 @@ public:
     /// A second reader at this very place, with the same policy: for a fan-out whose clients move together until one
     /// falls behind.
     [[nodiscard]] virtual std::unique_ptr<Reader> fork() const = 0;
-    /// The next place in the ring this reader looks at. Two readers of one Stream at equal positions get the same from
-    /// here on. 0: it has found nowhere to begin yet.
+    /// The next place in the ring this reader looks at. 0: it has found nowhere to begin yet.
     [[nodiscard]] virtual std::uint64_t position() const noexcept = 0;
+    /// Both get the same from here on: they are at one place of one Stream and in the same lanes, with nothing left to be told to
+    /// one of them alone. Policies are not looked at.
+    [[nodiscard]] virtual bool goes_on_like(const Reader& other) const noexcept = 0;
     [[nodiscard]] virtual std::uint64_t lag_bytes() const noexcept = 0;
     [[nodiscard]] virtual Micros lag_time() const noexcept = 0;
     [[nodiscard]] virtual std::uint64_t skipped_items() const noexcept = 0;

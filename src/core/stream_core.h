@@ -163,6 +163,7 @@ public:
     void arm() override;
     [[nodiscard]] std::unique_ptr<Reader> fork() const override;
     [[nodiscard]] std::uint64_t position() const noexcept override { return phase_ == Phase::seeking ? 0 : cursor_; }
+    [[nodiscard]] bool goes_on_like(const Reader& other) const noexcept override;
     [[nodiscard]] std::uint64_t lag_bytes() const noexcept override;
     [[nodiscard]] Micros lag_time() const noexcept override;
     [[nodiscard]] std::uint64_t skipped_items() const noexcept override { return skipped_; }
@@ -202,6 +203,8 @@ private:
     };
 
     LaneState& lane_state(std::uint16_t lane);
+    [[nodiscard]] bool begins_joined(std::uint16_t lane) const;
+    [[nodiscard]] bool lanes_fit(const StreamReader& other) const;
     void seek();
     void go_to(std::uint64_t start);
     void settle();
@@ -222,6 +225,7 @@ private:
     void leave_closed_lanes();
     [[nodiscard]] bool had_gone(const Item& item, std::uint64_t pos) const;
     [[nodiscard]] bool is_own(std::uint16_t lane) const;
+    [[nodiscard]] bool is_own(const Init& init) const;
     [[nodiscard]] bool is_messages_at(std::uint16_t lane, std::uint64_t pos) const;
     [[nodiscard]] Gap loss_in(const LaneState& lane) const;
     [[nodiscard]] bool behind() const;
