@@ -2,6 +2,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include "io/websocket.h"
+
 namespace weir::fan_out {
 namespace {
 
@@ -11,11 +13,16 @@ constexpr int writes_in_a_row = 16;         ///< of a viewer that catches up, be
 constexpr std::uint64_t behind_share = 16;  ///< of its budget: less than that is no strain
 constexpr auto relaxed = std::memory_order_relaxed;
 
+Viewers::Settings with_pong_time(Viewers::Settings settings) {
+    settings.pong = pong_time(settings.ping, settings.pong);
+    return settings;
+}
+
 }  // namespace
 
 FanOut::FanOut(Shard& shard, const Viewers::Settings& settings)
     : shard_(shard),
-      settings_(settings),
+      settings_(with_pong_time(settings)),
       paced_(shard.executor()),
       timed_bell_(shard.executor()),
       emptied_(shard.executor()),
@@ -41,9 +48,9 @@ std::shared_ptr<Viewer> FanOut::add(std::unique_ptr<Connection> connection, View
     all_.push_back(viewer);
     viewers_.fetch_add(1, relaxed);
     viewer->heard_ = viewer->pinged_ = shard_.clock().now();
-    if (websocket()) viewer->decoder_.emplace(ws::Role::server, settings_.limits);
-    if (viewer->plan_.until) ++timed_;
-    if (has_times()) timed_bell_.notify();
+    const auto& limits = viewer->plan_.on_message ? settings_.limits : settings_.quiet_limits;
+    if (websocket()) viewer->decoder_.emplace(ws::Role::server, limits, settings_.budget);
+    look_by(due(*viewer));
     if (stream_ && viewer->plan_.reads) viewer->reader_ = stream_->attach(settings_.policy);
     tasks_.spawn(listen(viewer), "viewer");
     kick(viewer);
@@ -89,6 +96,7 @@ Task<void> FanOut::feed(ViewerPtr viewer, Next next) {
                 end(*viewer, room.error().text());
                 break;
             }
+            viewer->heard_ = shard_.clock().now();  // it takes what we write
         } else {
             co_await asio::post(shard_.executor(), asio::use_awaitable);
         }
@@ -119,7 +127,7 @@ FanOut::Next FanOut::advance(const ViewerPtr& viewer) {
         }
         if (v.last_) {
             if (!websocket() || v.peer_closed_) end(v, "the stream has ended");
-            v.goodbye_by_ = std::min(v.goodbye_by_, shard_.clock().now() + settings_.goodbye);
+            end_by(v, shard_.clock().now() + settings_.goodbye);
             break;
         }
         if (!v.reader_) break;
@@ -140,7 +148,7 @@ FanOut::Next FanOut::advance(const ViewerPtr& viewer) {
 /// The next batch of a viewer's own Reader becomes its rest.
 void FanOut::read_on(Viewer& viewer, const Batch& batch) {
     Gathered found;
-    gather(batch, found, viewer.plan_.origin);
+    gather(batch, found, wanted(viewer.plan_.origin));
     if (viewer.reader_->lag_bytes() > settings_.policy.budget_bytes / behind_share)
         strained_.store(shard_.clock().now(), relaxed);
     const auto skipped = viewer.reader_->skipped_items();
@@ -149,13 +157,13 @@ void FanOut::read_on(Viewer& viewer, const Batch& batch) {
     if (found.last) add_goodbye(viewer, 1000, "the stream has ended");
 }
 
-/// Nothing to read: into the group, or waiting for its own Reader when they are not at the same place (one of them has nowhere to
-/// go on at).
+/// Nothing to read: into the group, or waiting for its own Reader when they would not get the same (one of them has nowhere to go
+/// on at, or is not in a lane yet that the other one is in).
 void FanOut::rest_here(const ViewerPtr& viewer) {
     viewer->rest_ = {};
     if (viewer->reader_->position() != 0) {
         if (leader_) flush();  // what waits in the batch is behind this viewer
-        if (!leader_ || leader_->position() == viewer->reader_->position()) return join(viewer);
+        if (!leader_ || leader_->goes_on_like(*viewer->reader_)) return join(viewer);
     }
     viewer->reader_->on_ready([this, weak = std::weak_ptr(viewer)] {
         if (auto back = weak.lock()) kick(back);
@@ -218,7 +226,7 @@ void FanOut::flush() {
         batch_.origins.clear();
         batch_.skipped_bytes = 0;
         batch_.last = false;
-        gather(**batch, batch_);
+        gather(**batch, batch_, wanted(0));
         const auto skipped = leader_->skipped_items();
         const bool skips = std::exchange(leader_mark_, skipped) != skipped;
         if (skips || batch_.skipped_bytes != 0)
@@ -236,7 +244,7 @@ void FanOut::write_to_all(const Batch& items) {
         const Gathered* found = &batch_;
         if (origin != 0 && batch_.has(origin)) {  // no echo
             own = {};
-            gather(items, own, origin);
+            gather(items, own, wanted(origin));
             found = &own;
         }
         const auto wrote = found->size == 0 ? Result<std::size_t>(0) : at->connection_->try_write(found->pieces);

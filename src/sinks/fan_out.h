@@ -89,6 +89,7 @@ private:
     void leave(Viewer& viewer);
     void news();
     void flush();
+    [[nodiscard]] Wanted wanted(std::uint32_t without) const noexcept { return {without, !websocket()}; }
     [[nodiscard]] Micros patience() const;
     Task<void> pace();
     void write_to_all(const Batch& items);
@@ -109,8 +110,10 @@ private:
     void let_go(const ViewerPtr& viewer);
     Task<void> tend();
     void look_at_times(const ViewerPtr& viewer, SteadyTime now);
+    void end_by(Viewer& viewer, SteadyTime when);
+    [[nodiscard]] SteadyTime due(const Viewer& viewer) const;
+    void look_by(SteadyTime when);
     [[nodiscard]] Millis tick() const noexcept;
-    [[nodiscard]] bool has_times() const noexcept;
 
     Shard& shard_;
     const Viewers::Settings settings_;
@@ -124,7 +127,7 @@ private:
     std::uint64_t leader_mark_ = 0;  ///< as Viewer::skip_mark_
     bool waiting_ = false;           ///< pace() will flush soon
     bool stopping_ = false;
-    std::size_t timed_ = 0;  ///< viewers with a time to end
+    SteadyTime looked_{}, look_at_ = SteadyTime::max();  ///< tend() did so, and will
     std::atomic<std::size_t> viewers_{0};
     std::atomic<std::uint64_t> bytes_{0}, blocked_{0}, skips_{0}, skipped_bytes_{0};
     std::atomic<SteadyTime> strained_{SteadyTime{}};

@@ -48,7 +48,7 @@ Task<void> FanOut::listen(ViewerPtr viewer) {
         for (bool open = true; open;) {
             if (viewer->plan_.may_read && !viewer->closing_) {
                 const bool may = co_await viewer->plan_.may_read();
-                if (!may) break;
+                if (!may) close(viewer, 1013, "nothing more is taken from it");
                 viewer->heard_ = shard_.clock().now();  // it was we who did not listen
             }
             auto ready = co_await connection.wait_readable();
@@ -89,7 +89,14 @@ bool FanOut::take(const ViewerPtr& viewer, std::span<const std::byte> bytes) {
     viewer->heard_ = shard_.clock().now();
     auto events = std::exchange(events_, {});
     const auto fed = viewer->decoder_->feed(bytes, events);
-    for (auto& event : events) on_event(viewer, std::move(event));
+    std::optional<Bytes> asked;  // of several pings, the newest is enough (RFC 6455 5.5.3)
+    for (auto& event : events) {
+        if (event.kind == ws::Event::Kind::ping)
+            asked = std::move(event.payload);
+        else
+            on_event(viewer, std::move(event));
+    }
+    if (asked) say(viewer, frame_of(ws::Opcode::pong, *asked));
     events.clear();
     events_ = std::move(events);
     if (!fed) close(viewer, viewer->decoder_->close_code(), fed.error().what);
@@ -103,7 +110,6 @@ void FanOut::on_event(const ViewerPtr& viewer, ws::Event event) {
             if (!v.closing_ && v.plan_.on_message) v.plan_.on_message({event.text, std::move(event.payload)});
             return;
         case ws::Event::Kind::ping:
-            return say(viewer, frame_of(ws::Opcode::pong, event.payload));
         case ws::Event::Kind::pong:
             return;
         case ws::Event::Kind::close:
@@ -147,7 +153,7 @@ void FanOut::close(const ViewerPtr& viewer, std::uint16_t code, const std::strin
     if (v.last_ || v.ended_) return;
     if (!websocket()) return end(v, reason);
     leave(v);
-    v.goodbye_by_ = shard_.clock().now() + settings_.goodbye;
+    end_by(v, shard_.clock().now() + settings_.goodbye);
     add_goodbye(v, code, reason);
     kick(viewer);
 }
@@ -156,6 +162,7 @@ void FanOut::close(const ViewerPtr& viewer, std::uint16_t code, const std::strin
 void FanOut::add_goodbye(Viewer& viewer, std::uint16_t code, std::string_view reason) {
     viewer.last_ = true;
     viewer.reader_.reset();
+    end_by(viewer, shard_.clock().now() + settings_.last_write + settings_.goodbye);
     if (viewer.why_.empty()) viewer.why_ = reason;
     if (!websocket()) return;
     viewer.closing_ = true;
@@ -173,20 +180,39 @@ void FanOut::let_go(const ViewerPtr& viewer) {
     auto& v = *viewer;
     if (!v.gone_ || v.feeding_ || !v.connection_) return;
     v.connection_.reset();
+    v.decoder_.reset();  // who holds the handle holds no half message
     v.rest_ = {};
     std::swap(all_[v.seat_], all_.back());
     all_[v.seat_]->seat_ = v.seat_;
     const auto keep = viewer;
     all_.pop_back();
     viewers_.fetch_sub(1, std::memory_order_relaxed);
-    if (v.plan_.until) --timed_;
     if (all_.empty()) emptied_.notify();
     const auto plan = std::exchange(v.plan_, {});
     if (plan.on_gone) plan.on_gone(v.why_);
 }
 
-bool FanOut::has_times() const noexcept {
-    return websocket() ? !all_.empty() : timed_ > 0;
+void FanOut::end_by(Viewer& viewer, SteadyTime when) {
+    viewer.goodbye_by_ = std::min(viewer.goodbye_by_, when);
+    look_by(viewer.goodbye_by_);
+}
+
+/// The next time at which look_at_times() may have something to do.
+SteadyTime FanOut::due(const Viewer& viewer) const {
+    if (viewer.ended_) return SteadyTime::max();
+    if (viewer.last_) return viewer.goodbye_by_;
+    auto when = viewer.plan_.until.value_or(SteadyTime::max());
+    if (!websocket() || settings_.ping == Millis(0)) return when;
+    when = std::min<SteadyTime>(when, viewer.pinged_ + settings_.ping);
+    if (settings_.pong > Millis(0)) when = std::min<SteadyTime>(when, viewer.heard_ + settings_.pong);
+    return when;
+}
+
+void FanOut::look_by(SteadyTime when) {
+    when = std::max<SteadyTime>(when, looked_ + tick());
+    if (when >= look_at_) return;
+    look_at_ = when;
+    timed_bell_.notify();
 }
 
 Millis FanOut::tick() const noexcept {
@@ -199,15 +225,17 @@ Millis FanOut::tick() const noexcept {
 /// One timer for all viewers: one each would cost more than the rest of an idle one.
 Task<void> FanOut::tend() {
     while (!tasks_.stopping().asked()) {
-        if (!has_times()) {
-            (void)co_await timed_bell_.wait();
+        if (shard_.clock().now() < look_at_) {
+            const auto by = look_at_;
+            (void)co_await with_deadline(shard_.clock(), by, timed_bell_.wait());
             continue;
         }
-        (void)co_await shard_.clock().sleep_for(tick());
-        const auto now = shard_.clock().now();
+        looked_ = shard_.clock().now();
+        look_at_ = SteadyTime::max();
         for (std::size_t i = 0; i < all_.size(); ++i) {
             const auto viewer = all_[i];
-            look_at_times(viewer, now);
+            look_at_times(viewer, looked_);
+            look_by(due(*viewer));
         }
         if (stopping_) emptied_.notify();
     }
@@ -219,6 +247,8 @@ void FanOut::look_at_times(const ViewerPtr& viewer, SteadyTime now) {
     if (now >= v.goodbye_by_) return end(v, "said goodbye to, and no answer");
     if (v.plan_.until && now >= *v.plan_.until) return close(viewer, 4401, "token expired");
     if (!websocket() || v.closing_ || settings_.ping == Millis(0)) return;  // who is never asked may be silent
+    if (v.feeding_)
+        v.heard_ = now;  // our ping waits behind what it takes so slowly; it is the write that has a time limit
     if (settings_.pong > Millis(0) && now - v.heard_ >= settings_.pong) return end(v, "no sign of life");
     if (now - v.pinged_ < settings_.ping) return;
     v.pinged_ = now;
@@ -232,7 +262,7 @@ Task<void> FanOut::stop() {
     const auto present = all_;
     for (const auto& viewer : present) {
         close(viewer, 1001, "going away");
-        viewer->goodbye_by_ = std::min(viewer->goodbye_by_, by);
+        end_by(*viewer, by);
     }
     while (websocket() && !all_.empty() && shard_.clock().now() < by) {
         const bool rung = co_await emptied_.wait();

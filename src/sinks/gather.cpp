@@ -30,21 +30,35 @@ bool Gathered::has(std::uint32_t origin) const noexcept {
     return std::find(origins.begin(), origins.end(), origin) != origins.end();
 }
 
-void gather(const Batch& batch, Gathered& into, std::uint32_t without) {
+void Gathered::note(std::uint32_t origin) {
+    if (origin != 0 && !has(origin)) origins.push_back(origin);
+}
+
+void gather(const Batch& batch, Gathered& into, Wanted wanted) {
     auto& pieces = into.pieces;
+    std::vector<const Init*> headers;  // not needed yet
     for (const auto& item : batch.items) {
         if (const auto* chunk = std::get_if<Chunk>(item.get())) {
-            if (without != 0 && chunk->origin == without) continue;
+            if (wanted.without != 0 && chunk->origin == wanted.without) continue;
+            if (wanted.media_only && (chunk->message || chunk->text)) continue;
+            std::erase_if(headers, [&](const Init* init) {
+                if (init->lane != chunk->lane) return false;
+                if (!chunk->tables) append(pieces, init->header);
+                return true;
+            });
             append(pieces, chunk->bytes);
-            if (chunk->origin != 0 && !into.has(chunk->origin)) into.origins.push_back(chunk->origin);
+            into.note(chunk->origin);
         } else if (const auto* init = std::get_if<InitPtr>(item.get())) {
-            if (!(*init)->closed) append(pieces, (*init)->header);
+            if ((*init)->closed || (wanted.without != 0 && (*init)->origin == wanted.without)) continue;
+            headers.push_back(init->get());
+            into.note((*init)->origin);
         } else if (const auto* gap = std::get_if<Gap>(item.get())) {
             if (is_skip(*gap)) into.skipped_bytes += gap->bytes.value_or(0);
         } else if (std::holds_alternative<End>(*item)) {
             into.last = true;
         }
     }
+    for (const auto* init : headers) append(pieces, init->header);
     into.size = 0;
     for (const auto& piece : pieces) into.size += piece.size();
     if (pieces.size() <= max_pieces) return;

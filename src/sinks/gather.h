@@ -15,11 +15,17 @@ struct Gathered {
     bool last = false;                        ///< an End was in it
 
     [[nodiscard]] bool has(std::uint32_t origin) const noexcept;
+    void note(std::uint32_t origin);
 };
 
-/// Neighbours in memory become one piece, many small ones are copied into one, once for all who get it. Chunks of the origin
-/// `without` (when not 0) are left out.
-void gather(const Batch& batch, Gathered& into, std::uint32_t without = 0);
+struct Wanted {
+    std::uint32_t without = 0;  ///< chunks and headers of this origin, when not 0, are left out
+    bool media_only = false;    ///< messages beside the media are left out: a body over HTTP has no borders for them
+};
+
+/// Neighbours in memory become one piece, many small ones are copied into one, once for all who get it. An Init's header is left
+/// out where its lane's next chunk says the same (Chunk::tables).
+void gather(const Batch& batch, Gathered& into, Wanted wanted = {});
 void drop_front(std::vector<Bytes>& pieces, std::size_t count);
 
 }  // namespace weir::fan_out

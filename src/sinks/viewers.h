@@ -20,7 +20,7 @@ namespace weir {
 /// limits   a slow viewer: `policy` (bytes and time, then a skip to the newest random-access point), one batch of at most 64 KiB in
 ///          flight, behind it at most 64 KiB of control frames and messages to this viewer alone (then it is let go); one that takes
 ///          nothing for the server's write_timeout is disconnected
-/// times    ping, pong, `until` and goodbyes are looked at together, every 0.5 s at the latest
+/// times    ping, pong, `until` and goodbyes are looked at together, up to 0.5 s late; nobody wakes while none is due
 /// threads  made and stopped on the home shard of the Stream; add() on the connection's own shard
 class Viewers {
 public:
@@ -33,9 +33,14 @@ public:
         std::size_t batch_bytes = 16u << 10;  ///< and it ends when there is so much: a picture goes at once
         std::size_t batch_from_viewers = 8;   ///< with fewer on a shard, writes cost little and nothing waits
         Millis ping{54'000},
-            pong{60'000};       ///< websocket (VW-46): sent; no sign of life for so long ends it; ping 0: neither
-        Millis goodbye{1'000};  ///< how long a close frame waits for its answer
+            pong{60'000};  ///< websocket (VW-46): sent; no sign of life for pong_time() ends it; taking data is one
+        Millis goodbye{1'000};      ///< how long a close frame waits for its answer
+        Millis last_write{30'000};  ///< when the stream ends: how long the rest of it may take
         ws::Limits limits = {};
+        /// Of those without on_message: what they send is thrown away, so that nobody collects more of it than this.
+        ws::Limits quiet_limits = {.max_message = 4u << 10, .max_fragments = 64, .max_control_run = 64};
+        /// What the unfinished messages of all viewers may take: who would take more is closed, 1013 "try again later".
+        ws::Budget* budget = &ws::incoming_budget();
     };
 
     struct Message {
@@ -49,7 +54,8 @@ public:
             0;  ///< chunks of this origin are not sent back to it (no echo, VW-42); 0: gets all. Costs nothing
                 ///< while nothing of that origin comes, so every viewer may have one
         bool reads = true;  ///< false: gets no media, only control frames (`/in`, tokens without `read`)
-        std::function<void(Message)> on_message = {};  ///< websocket; none: what it sends is dropped (JS-15)
+        /// Websocket; none: what it sends is dropped (JS-15), and beyond quiet_limits it is closed.
+        std::function<void(Message)> on_message = {};
         std::function<Task<bool>()> may_read =
             {};  ///< awaited before each read from it: slows down who publishes faster than
                  ///< others take it; false ends the viewer. Once more at its end

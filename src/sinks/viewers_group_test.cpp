@@ -70,10 +70,10 @@ TEST_F(ViewersGroup, EnoughBytesDoNotWait) {
     open();
     send("a ", true);
     for (int i = 0; i < 8; ++i) join();
-    send(std::string(40'000, 'x'));
+    send(std::string(10'000, 'x'));
     EXPECT_EQ(peers[0]->body(), "TABLES a ");
     send(std::string(10'000, 'y'));
-    EXPECT_EQ(peers[0]->body().size(), 9u + 50'000);
+    EXPECT_EQ(peers[0]->body().size(), 9u + 20'000);
 }
 
 TEST_F(ViewersGroup, BatchOfZeroNeverWaits) {
@@ -242,6 +242,30 @@ TEST(ViewersGather, MergesNeighboursAndCopiesManySmallPiecesOnce) {
     ASSERT_EQ(copied.pieces.size(), 1u);
     EXPECT_EQ(copied.pieces[0].text(), "abcdef" + std::string(20, 'x'));
     EXPECT_TRUE(copied.last);
+}
+
+TEST(ViewersGather, TablesAreGivenOnceAndMessagesHaveNoPlaceInABody) {
+    struct Row {
+        bool tables, message, media_only;
+        std::string sent;
+    };
+    for (const auto& row : {Row{false, false, false, "TABLESx"}, Row{true, false, false, "x"},
+                            Row{false, true, true, "TABLES"}, Row{false, true, false, "TABLESx"}}) {
+        auto init = std::make_shared<Init>();
+        init->header = Bytes::copy_of("TABLES");
+        Chunk chunk;
+        chunk.bytes = Bytes::copy_of("x");
+        chunk.tables = row.tables;
+        chunk.message = row.message;
+        Batch batch;
+        batch.items.push_back(std::make_shared<const Item>(InitPtr(std::move(init))));
+        batch.items.push_back(std::make_shared<const Item>(std::move(chunk)));
+        Gathered found;
+        gather(batch, found, {0, row.media_only});
+        std::string sent;
+        for (const auto& piece : found.pieces) sent += piece.text();
+        EXPECT_EQ(sent, row.sent);
+    }
 }
 
 TEST(ViewersGather, DropFrontCutsAtAnyByte) {

@@ -20,6 +20,7 @@ protected:
     };
     std::vector<std::unique_ptr<Watching>> viewers;
     std::unique_ptr<Transmuxer> framer = ws::make_framer();
+    bool may_write = true;  ///< those who join
 
     WebsocketRig() { settings.wire = Viewers::Wire::websocket; }
 
@@ -54,9 +55,10 @@ protected:
         viewers.push_back(std::make_unique<Watching>(Watching{new_peer(room)}));
         auto& viewer = *viewers.back();
         plan.head = Bytes::copy_of("HTTP/1.1 101 Switching Protocols\r\n\r\n");
-        plan.on_message = [&viewer](Viewers::Message m) {
-            viewer.heard.push_back((m.text ? "t:" : "b:") + std::string(m.payload.text()));
-        };
+        if (may_write)
+            plan.on_message = [&viewer](Viewers::Message m) {
+                viewer.heard.push_back((m.text ? "t:" : "b:") + std::string(m.payload.text()));
+            };
         plan.on_gone = [&viewer](const std::string& why) { viewer.gone.push_back(why); };
         viewer.handle =
             out->add(std::make_unique<FakeConnection>(shard, viewer.peer, Bytes::copy_of(early)), std::move(plan));
