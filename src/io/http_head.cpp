@@ -113,9 +113,9 @@ Result<std::string> percent_decoded(std::string_view raw) {
     return out;
 }
 
-/// As Go writes a path: letters, digits and these.
+/// As Go writes a path, letters, digits and these; what is escaped already stays so.
 std::string percent_encoded(std::string_view path) {
-    constexpr std::string_view plain_ones = "-_.~$&+,/:;=@", digits = "0123456789ABCDEF";
+    constexpr std::string_view plain_ones = "-_.~$&+,/:;=@%", digits = "0123456789ABCDEF";
     std::string out;
     for (const char c : path) {
         const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -155,7 +155,7 @@ Result<> split_target(ParsedHead& head, bool tell_unclean) {
     // Escaped slashes and dots belong to a name (relay/WIN-9): only a path that is not clean as sent is told.
     const auto raw = rest.substr(0, question);
     if (tell_unclean && !raw.empty() && clean_path(raw) != raw) {
-        head.clean_target = percent_encoded(clean_path(*path));
+        head.clean_target = percent_encoded(clean_path(raw));
         if (question != std::string_view::npos) head.clean_target += rest.substr(question);
     }
     request.path = path->empty() ? "/" : std::move(*path);
