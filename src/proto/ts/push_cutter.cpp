@@ -123,6 +123,7 @@ struct PushCutter::State {
 void PushCutter::State::publish(Init made, std::vector<Item>& out) {
     made.epoch = ++epoch;
     made.lane = s.lane;
+    made.origin = s.origin;
     init = std::make_shared<const Init>(std::move(made));
     out.emplace_back(init);
 }

@@ -430,7 +430,10 @@ TEST(PushCutter, WebsocketMessagesStayWhole) {
         EXPECT_EQ(chunks[i].origin, 5u);
     }
     std::string kinds;
-    for (const auto& init : out.inits()) kinds += init->format.container == Container::ts ? 't' : 'o';
+    for (const auto& init : out.inits()) {
+        kinds += init->format.container == Container::ts ? 't' : 'o';
+        EXPECT_EQ(init->origin, 5u) << "VW-42: its header is not sent back either";
+    }
     EXPECT_EQ(kinds, "ototo") << "what is no packets once is messages from then on";
     check(cutter, out);
 }
