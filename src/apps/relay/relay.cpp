@@ -68,7 +68,6 @@ Hub::Settings hub_settings(const RelayOptions& options) {
     settings.ring_bytes = std::max<std::uint64_t>(2 * options.viewer_budget_bytes, 8u << 20);
     settings.ring_time = options.viewer_budget_time + Millis(1'000);
     settings.viewers.ping = options.ping;
-    if (options.ping.count() > 0) settings.viewers.pong = std::max(settings.viewers.pong, options.ping + Millis(6'000));
     return settings;
 }
 
@@ -77,7 +76,6 @@ Doors::Settings door_settings(const RelayOptions& options) {
     settings.ingest_timeout = options.ingest_timeout;
     settings.public_url = options.public_url;
     settings.ping = options.ping;
-    if (options.ping.count() > 0) settings.pong = std::max(settings.pong, options.ping + Millis(6'000));
     if (options.page) settings.page = answer_jsmpeg_page;
     return settings;
 }
