@@ -11,7 +11,9 @@ namespace {
 
 /// What a handler left unread is read and dropped up to this much, to keep the connection; more closes it.
 constexpr std::uint64_t drain_limit = 64u << 10;
-constexpr std::size_t body_read = 64u << 10, least_room = 4u << 10, least_read = 1u << 10;
+constexpr std::size_t most_room = 64u << 10, first_room = 4u << 10, least_room = 4u << 10, least_read = 1u << 10;
+/// A buffer is so many times the largest piece of the one before: who keeps a piece keeps its buffer, and pays for the piece.
+constexpr std::size_t pieces_ahead = 4;
 /// Fewer bytes than this may be the framing alone that ends a chunk and begins the next.
 constexpr std::size_t most_framing = 32;
 
@@ -35,12 +37,13 @@ Task<Result<>> ClientExchange::more(SteadyTime by) {
     if (continue_owed_) {
         if (auto r = co_await say_continue(); !r) co_return r;
     }
-    make_room(least_room);
+    make_room();
     const auto from = buffer_.size();
     auto got = co_await client_->read(buffer_.spare(), by);
     if (!got) co_return got.error();
     if (*got == 0) co_return Error{Errc::lost_peer, "the client closed in the middle of its body", "request body"};
     buffer_.commit(*got);
+    note_piece(*got);
     raw_ = buffer_.slice(from, *got);
     co_return Result<>{};
 }
@@ -94,11 +97,18 @@ Task<Result<>> ClientExchange::say_continue() {
     co_return co_await client_->write(std::span(&text, 1));
 }
 
-void ClientExchange::make_room(std::size_t least) {
-    if (buffer_.room() >= least) return;
+void ClientExchange::make_room() {
+    const auto before = buffer_.capacity();
+    if (before > 0 && buffer_.room() >= std::min(least_room, before / 4)) return;
+    std::uint64_t wanted = std::clamp(std::max(largest_ * pieces_ahead, before / 2), first_room, most_room);
     // A counted body needs no more than its own size.
-    const auto wanted = body_ == Body::counted ? std::min<std::uint64_t>(left_, body_read) : body_read;
-    buffer_ = Buffer(static_cast<std::size_t>(std::max<std::uint64_t>(wanted, least)));
+    if (body_ == Body::counted) wanted = std::clamp<std::uint64_t>(left_, least_read, wanted);
+    buffer_ = Buffer(static_cast<std::size_t>(wanted));
+    largest_ = 0;
+}
+
+void ClientExchange::note_piece(std::size_t size) noexcept {
+    largest_ = std::max(largest_, size);
 }
 
 /// What came with the head, then what the socket has. Nothing: it has nothing. 0: the end of the connection.
@@ -113,7 +123,7 @@ Result<std::optional<std::size_t>> ClientExchange::take_some(std::span<std::byte
 
 /// All that is here by now, up to the room of the buffer, its framing taken off where it lies.
 Result<> ClientExchange::gather_piece(BodyPiece& piece) {
-    make_room(least_room);
+    make_room();
     const auto room = buffer_.spare();
     std::size_t filled = 0;
     bool drained = false;
@@ -146,6 +156,7 @@ Result<> ClientExchange::gather_piece(BodyPiece& piece) {
     }
     piece.bytes = filled > 0 ? buffer_.slice(buffer_.size(), filled) : Bytes{};
     buffer_.commit(filled);
+    note_piece(filled);
     if (body_ == Body::done || body_ == Body::broken) {
         buffer_ = Buffer(0);
         return {};

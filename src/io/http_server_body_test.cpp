@@ -3,6 +3,7 @@
 
 #include <boost/asio/post.hpp>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "http_server_fixture.h"
@@ -83,6 +84,47 @@ TEST(ReadPiece, OneReadBringsManyChunks) {
         EXPECT_EQ(seen->data[i * 188], static_cast<char>('a' + i % 26));
     }
     EXPECT_LT(seen->more.size(), 20U) << "pieces";
+}
+
+TEST(ReadPiece, WhoKeepsSmallPiecesDoesNotKeepLargeBuffers) {
+    constexpr std::size_t times = 60;
+    const auto kept = std::make_shared<std::vector<Bytes>>();
+    std::string all;
+    with_server(
+        {},
+        [&](auto& s) {
+            s.route("*", "/in", [kept](Exchange& e) -> Task<void> {
+                for (;;) {
+                    auto piece = co_await e.read_piece();
+                    if (!piece || piece->bytes.empty()) break;
+                    kept->push_back(piece->bytes);
+                }
+                (void)co_await e.respond(200, "text/plain", Bytes());
+            });
+        },
+        [&](HttpServer& server, Shards& shards) -> Task<void> {
+            Wire wire(shards.at(0).executor(), server.port());
+            co_await wire.send(request("POST /in", chunked, ""));
+            for (std::size_t i = 0; i < times; ++i) {
+                co_await settle(shards);
+                all += std::string(188, static_cast<char>('a' + i % 26));
+                co_await wire.send("bc\r\n" + all.substr(all.size() - 188) + "\r\n");
+            }
+            co_await settle(shards);
+            const std::size_t small = kept->size();
+            std::set<const void*> owners;
+            for (const auto& piece : *kept) owners.insert(piece.owner().get());
+            EXPECT_GE(owners.size(), small * 188 / 4096) << "of 4 KiB each, not of 64";
+            EXPECT_GE(owners.size(), 2u);
+            const std::string large(1u << 20, 'L');
+            all += large;
+            co_await wire.send("100000\r\n" + large + "\r\n0\r\n\r\n");
+            EXPECT_TRUE((co_await wire.all()).starts_with("HTTP/1.1 200"));
+            EXPECT_LT(kept->size() - small, 200u) << "a fast one soon comes in large ones";
+        });
+    std::string got;
+    for (const auto& piece : *kept) got += piece.text();
+    EXPECT_EQ(got, all);
 }
 
 TEST(ReadPiece, SaysWhenMoreHasArrivedAlready) {

@@ -41,7 +41,8 @@ private:
     [[nodiscard]] std::string head_text(int status, std::string_view content_type, const Headers& headers);
     Task<Result<>> more(SteadyTime by);
     Task<Result<>> say_continue();
-    void make_room(std::size_t least);
+    void make_room();
+    void note_piece(std::size_t size) noexcept;
     [[nodiscard]] SteadyTime body_due() const;
     Result<std::optional<std::size_t>> take_some(std::span<std::byte> into);
     Result<> gather_piece(BodyPiece& piece);
@@ -57,8 +58,9 @@ private:
     Answer answer_ = Answer::none;
     std::uint64_t left_ = 0;  ///< of a counted body
     ChunkDecoder decoder_;
-    Bytes raw_;         ///< received, framing still on
-    Buffer buffer_{0};  ///< being filled; pieces handed out are slices of it
+    Bytes raw_;                ///< received, framing still on
+    Buffer buffer_{0};         ///< being filled; pieces handed out are slices of it
+    std::size_t largest_ = 0;  ///< piece in it
     std::optional<Error> body_error_;
     Millis body_timeout_;
     bool continue_owed_ = false, stay_ = false, chunked_answer_ = false;
