@@ -15,6 +15,34 @@ Micros micros_of(std::int64_t ticks) {
 constexpr Micros backward{100'000};             ///< a decode time further back than this is a break in time
 constexpr std::uint16_t last_table_pid = 0x1f;  ///< 13818-1 table 2-3, EN 300 468 table 1: PIDs of tables
 
+/// Whether the first sequence header is one of MPEG-1: an extension follows each of MPEG-2 (ISO/IEC 13818-2, 6.2.2). Nothing when it is
+/// not in there.
+std::optional<bool> begins_mpeg1(std::span<const std::uint8_t> body) {
+    bool header = false;
+    for (std::size_t i = 0; i + 3 < body.size(); ++i) {
+        if (body[i] != 0 || body[i + 1] != 0 || body[i + 2] != 1) continue;
+        if (header) return body[i + 3] != 0xb5;
+        header = body[i + 3] == 0xb3;
+    }
+    return std::nullopt;
+}
+
+/// ffmpeg's muxer gives both kinds the stream type of MPEG-2: the first picture tells, where it came with the tables.
+void tell_mpeg1(ProgramMap& map, std::span<const std::byte> data) {
+    for (auto& track : map.tracks) {
+        if (track.codec != "mpeg2video") continue;
+        std::optional<bool> told;
+        for (std::size_t at = 0; at + packet_size <= data.size() && !told; at += packet_size) {
+            if (data[at] != sync) at = find_sync(data, at);
+            if (at + packet_size > data.size()) break;
+            const Packet packet(data.data() + at);
+            if (packet.pid() != track.id || !packet.starts_unit()) continue;
+            if (const auto head = read_pes_head(packet.payload())) told = begins_mpeg1(head->body);
+        }
+        if (told.value_or(false)) track.codec = "mpeg1video";
+    }
+}
+
 }  // namespace
 
 Cutter::Cutter(CutterSettings settings) : s_(settings), epoch_(settings.first_epoch - 1), rebase_at_(Micros{0}) {
@@ -117,6 +145,7 @@ bool Cutter::tables_in(const Bytes& all, std::vector<Item>& out) {
                     pmt_packets_.insert(pmt_packets_.end(), bytes.begin(), bytes.end());
                 }
             }
+            tell_mpeg1(*map, data);
             publish(std::move(*map), out);
             return true;
         }
@@ -253,6 +282,7 @@ void Cutter::on_table(const Bytes& piece, std::size_t at, std::vector<Item>& out
     if (!map || (map->content == map_.content && !forced_)) return;
     if (tables_begin_ > run_.begin) cut(piece, tables_begin_, out);
     release(false, out);
+    tell_mpeg1(*map, piece.view().subspan(at));
     publish(std::move(*map), out);
 }
 

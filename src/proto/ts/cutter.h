@@ -75,6 +75,7 @@ public:
     [[nodiscard]] std::optional<Micros> last_dts() const noexcept override { return last_dts_; }  ///< stream time
     [[nodiscard]] const InitPtr& init() const noexcept override { return init_; }
     [[nodiscard]] bool unit_has_chunk() const noexcept override { return unit_has_chunk_; }
+    [[nodiscard]] const std::optional<std::uint16_t>& pmt_pid() const noexcept { return pmt_pid_; }
 
     struct Stats {
         std::uint64_t packets = 0, bytes = 0, chunks = 0, dropped_bytes = 0, resyncs = 0, copied_bytes = 0;

@@ -107,6 +107,8 @@ struct PushCutter::State {
     Settings s;
     Stats stats;
     Cutter cutter;
+    void check_counters(const std::byte* first, const std::byte* end);
+    void own(std::size_t from, std::uint64_t dropped_before, std::vector<Item>& out) const;
     PushKind kind = PushKind::unknown;
     Gathered waiting;
     std::vector<std::uint32_t> borders_waiting;  ///< while the kind is unknown
@@ -178,7 +180,9 @@ void PushCutter::State::check_counter(const std::byte* packet) {
     const auto before = static_cast<std::uint8_t>(last & 0x0f);
     const bool twice = last != counter_unknown && before == now && !(last & counter_twice);
     const bool next = last != counter_unknown && now == ((before + 1) & 0x0f);
-    if (!told && !twice && !next && last != counter_unknown) ++stats.continuity_errors;
+    // A relay on the way puts tables in front for those who join, and they count by themselves.
+    const bool table = pid == 0 || (cutter.pmt_pid() && pid == *cutter.pmt_pid());
+    if (!told && !twice && !next && !table && last != counter_unknown) ++stats.continuity_errors;
     last = twice ? static_cast<std::uint8_t>(now | counter_twice) : now;
 }
 
@@ -187,10 +191,31 @@ std::size_t PushCutter::State::take_run(const Bytes& from, std::size_t at, std::
     const auto* data = from.data();
     const auto size = from.size();
     auto end = at;
-    for (; end + packet_size <= size && data[end] == sync; end += packet_size) check_counter(data + end);
+    const bool tables_known = cutter.pmt_pid().has_value();
+    for (; end + packet_size <= size && data[end] == sync; end += packet_size)
+        if (tables_known) check_counter(data + end);
     hand_packets(from.slice(at, end - at), out);
     return end;
 }
+void PushCutter::State::check_counters(const std::byte* first, const std::byte* end) {
+    for (; first != end; first += packet_size) check_counter(first);
+}
+
+/// Who sends little that is good among much that is not makes us keep all of it: then what is good is copied, for less than what
+/// the other took to come.
+void PushCutter::State::own(std::size_t from, std::uint64_t dropped_before, std::vector<Item>& out) const {
+    const auto dropped = stats.dropped_bytes - dropped_before;
+    if (dropped == 0) return;
+    std::uint64_t good = 0;
+    const auto each = [&](const auto& f) {
+        for (auto i = from; i < out.size(); ++i)
+            if (auto* chunk = std::get_if<Chunk>(&out[i])) f(*chunk);
+    };
+    each([&](const Chunk& chunk) { good += chunk.bytes.size(); });
+    if (good >= dropped) return;
+    each([](Chunk& chunk) { chunk.bytes = Bytes::copy_of(chunk.bytes.view()); });
+}
+
 
 /// Where a packet begins again; in_step when that is sure. Else what follows that place has to wait.
 std::size_t PushCutter::State::find_again(std::span<const std::byte> data, std::size_t at) {
@@ -198,6 +223,7 @@ std::size_t PushCutter::State::find_again(std::span<const std::byte> data, std::
         const void* hit = std::memchr(data.data() + at, sync_byte, data.size() - at);
         if (!hit) return data.size();
         at = static_cast<std::size_t>(static_cast<const std::byte*>(hit) - data.data());
+    if (!tables_known) check_counters(data + at, data + end);
         const auto left = data.size() - at;
         if (left < packet_size) return at;
         if (left == packet_size || (data[at + packet_size] == sync &&
@@ -234,7 +260,7 @@ void PushCutter::State::release(std::vector<Item>& out) {
     if (kind == PushKind::ts) {
         const auto region = waiting.all();
         waiting.keep_from(take_packets(region, out));
-        return;
+        return own(from, dropped, out);
     }
     for (std::size_t at = 0; at < waiting.size(); at += s.max_message)
         hand_opaque(waiting.all().slice(at, std::min(s.max_message, waiting.size() - at)), false, out);
@@ -242,6 +268,8 @@ void PushCutter::State::release(std::vector<Item>& out) {
 }
 
 /// `ends`: a message of the sender ends with it.
+        const auto from = out.size();
+        const auto dropped = stats.dropped_bytes;
 void PushCutter::State::gather(const Bytes& piece, bool ends, std::vector<Item>& out) {
     waiting.add(piece);
     if (ends || waiting.size() >= s.max_message) release(out);

@@ -38,8 +38,9 @@ public:
     };
     struct Stats {
         std::uint64_t bytes = 0, packets = 0, messages = 0, dropped_bytes = 0,
-                      resyncs = 0;            ///< bytes = handed out + dropped + waiting
-        std::uint64_t continuity_errors = 0;  ///< counters that jumped without the flag that allows it
+                      resyncs = 0;  ///< bytes = handed out + dropped + waiting
+        std::uint64_t continuity_errors =
+            0;  ///< counters that jumped without the flag that allows it, those of PAT and PMT left out
         std::uint64_t raps = 0;
     };
 

@@ -97,7 +97,7 @@ TEST(PushCutter, SC3_EachPictureKeepsItsSize) {
     EXPECT_EQ(out.raps(), "r......");
     ASSERT_EQ(out.inits().size(), 1u);
     ASSERT_EQ(out.inits()[0]->tracks.size(), 1u);
-    EXPECT_EQ(out.inits()[0]->tracks[0].codec, "mpeg2video");
+    EXPECT_EQ(out.inits()[0]->tracks[0].codec, "mpeg1video");
     EXPECT_EQ(out.inits()[0]->header.size(), 376u);
     EXPECT_EQ(cutter.stats().continuity_errors, 0u);
 }
@@ -367,6 +367,78 @@ TEST(PushCutter, ContinuityErrorsAreCountedRepetitionsAreNot) {
         cutter.flush(out.items);
         EXPECT_EQ(cutter.stats().continuity_errors, c.errors);
         EXPECT_EQ(out.bytes(), c.text);
+    }
+}
+
+TEST(PushCutter, TablesThatARelayPutInFrontAreNoContinuityErrors) {
+    const std::vector<TsMaker::Es> streams{{0x1b, 0x111}, {0x0f, 0x112}};
+    TsMaker maker(streams, 0x1020), relay(streams, 0x1020);
+    relay.tables();
+    const auto inserted = relay.take();
+    maker.tables();
+    (void)maker.take();
+    std::string text = inserted + maker.segment(0);
+    for (int i = 1; i < 4; ++i) text += maker.segment(90'000 * i) + inserted;
+    for (const std::size_t piece : {text.size(), std::size_t{188}, std::size_t{1316}}) {
+        PushCutter cutter({});
+        Out out;
+        for (std::size_t at = 0; at < text.size(); at += piece) {
+            feed(cutter, std::string_view(text).substr(at, piece), 0, out);
+            if (piece != 188) cutter.flush(out.items);
+        }
+        cutter.close(out.items);
+        EXPECT_EQ(out.bytes(), text);
+        EXPECT_EQ(cutter.stats().continuity_errors, 0u) << piece;
+    }
+    auto torn = text;
+    torn.erase(188 * 20, 188);
+    PushCutter cutter({});
+    Out out;
+    feed(cutter, torn, 0, out);
+    cutter.close(out.items);
+    EXPECT_EQ(cutter.stats().continuity_errors, 1u);
+}
+
+TEST(PushCutter, LittleThatIsGoodDoesNotKeepMuchThatIsNot) {
+    const auto text = TsMaker().segment(0, 3);
+    PushCutter cutter({});
+    Out out;
+    feed(cutter, text, 0, out);
+    cutter.flush(out.items);
+    const auto before = out.chunks().size();
+    const auto junk =
+        Bytes::copy_of(std::string(30'000, '.') + text.substr(188 * 4, 188 * 3) + std::string(30'000, '.'));
+    const auto most = Bytes::copy_of(std::string(100, '.') + text);
+    for (const auto& piece : {junk, most}) {
+        cutter.feed(piece, {}, {}, out.items);
+        cutter.flush(out.items);
+    }
+    const auto chunks = out.chunks();
+    ASSERT_GT(chunks.size(), before + 1);
+    EXPECT_NE(chunks[before].bytes.owner(), junk.owner());
+    EXPECT_EQ(chunks[before].bytes.text(), text.substr(188 * 4, 188 * 3));
+    EXPECT_EQ(chunks.back().bytes.owner(), most.owner()) << "nothing is copied that need not be";
+}
+
+TEST(PushCutter, Mpeg1IsToldFromMpeg2ByItsFirstPicture) {
+    const std::string header("\x00\x00\x01\xb3\x14\x00\xf0\x13\xff\xff\xe0\x18", 12);
+    const std::string extension("\x00\x00\x01\xb5\x14\x8a\x00\x01\x00\x00", 10);
+    const std::string group("\x00\x00\x01\xb8\x00\x08\x00\x00", 8);
+    struct Case {
+        std::string head;
+        const char* codec;
+    };
+    for (const auto& c : {Case{header + group, "mpeg1video"}, Case{header + extension + group, "mpeg2video"},
+                          Case{group, "mpeg2video"}, Case{header, "mpeg2video"}}) {
+        TsMaker maker({{0x02, 0x100}});
+        maker.tables();
+        maker.pes(0x100, 0, 1000, true, c.head);
+        PushCutter cutter({});
+        Out out;
+        feed(cutter, maker.take(), 0, out);
+        cutter.flush(out.items);
+        ASSERT_EQ(cutter.init()->tracks.size(), 1u);
+        EXPECT_EQ(cutter.init()->tracks[0].codec, c.codec);
     }
 }
 
