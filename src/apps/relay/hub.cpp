@@ -13,6 +13,9 @@
 namespace weir::relay {
 namespace {
 
+constexpr std::size_t unclaimed_share = 4;         ///< of max_topics, one part
+constexpr std::uint64_t topic_memory = 4u << 10;  ///< what an empty topic, or face, takes at least
+
 constexpr std::size_t index_of(Viewers::Wire wire) noexcept {
     return static_cast<std::size_t>(wire);
 }
@@ -74,7 +77,7 @@ public:
         const auto core = core_;
         std::function<Result<std::shared_ptr<Watcher>>()> make = [core, topic = std::move(topic),
                                                                   wire]() -> Result<std::shared_ptr<Watcher>> {
-            auto found = core->topic(topic);
+            auto found = core->topic(topic, HubCore::For::view);
             if (!found) return found.error();
             core->watch(**found);
             return std::shared_ptr<Watcher>(std::make_shared<TopicWatcher>(core, std::move(*found), wire));
@@ -83,7 +86,7 @@ public:
     }
 
     Result<std::pair<std::shared_ptr<Pin>, Stream*>> attach(const std::string& topic) override {
-        auto found = core_->topic(topic);
+        auto found = core_->topic(topic, HubCore::For::use);
         if (!found) return found.error();
         auto* stream = &(*found)->out();
         core_->watch(**found);
@@ -123,14 +126,36 @@ std::unique_ptr<Hub> Hub::create(Shards& shards, Shard& home, Settings settings)
 HubCore::HubCore(Shards& all, Shard& at, Hub::Settings s)
     : shards(all), home(at), settings(std::move(s)), tasks_(home.executor()) {}
 
-Result<HubCore::TopicPtr> HubCore::topic(const std::string& name, bool within_limit) {
+Result<HubCore::TopicPtr> HubCore::topic(const std::string& name, For purpose) {
     if (stopped) return Error{Errc::cancelled, "the relay is stopping", name};
     if (name.empty()) return Error{Errc::bad_input, "a feed needs a name"};
     const auto known = topics_.find(name);
-    if (known != topics_.end()) return known->second;
-    if (within_limit && topics_.size() >= settings.max_topics)
+    if (known != topics_.end()) {
+        if (purpose != For::view) claim(*known->second);
+        return known->second;
+    }
+    if (purpose == For::view && unclaimed_ >= std::max<std::size_t>(1, settings.max_topics / unclaimed_share))
+        return Error{Errc::busy,
+    ++unclaimed_;
+    if (purpose != For::view) claim(*made);
+                     fmt::format("{} names that nobody publishes on are being watched, which is the limit", unclaimed_),
+                     name};
+    if (purpose != For::rule && topics_.size() >= settings.max_topics)
+void HubCore::claim(Topic& topic) {
+    if (!std::exchange(topic.claimed, true)) --unclaimed_;
+}
+
+void HubCore::erase(const TopicPtr& topic) {
+    const auto known = topics_.find(topic->name);
+    if (known == topics_.end() || known->second != topic) return;
+    topics_.erase(known);
+    if (!topic->claimed) --unclaimed_;
+    freed_ += topic->feed().stats().ring_bytes + topic_memory;
+}
+
         return Error{Errc::busy, fmt::format("{} feeds and streams are in use, which is the limit", topics_.size()),
                      name};
+    if (!topic->claimed) return erase(topic);
     auto made = std::make_shared<Topic>(home, settings, name);
     topics_.emplace(name, made);
     return made;
@@ -168,13 +193,13 @@ void HubCore::set_mix(const std::string& name, std::optional<std::vector<std::st
     if (!is_mix_name(name)) return;  // VW-67: stored and listed, without effect
     const auto known = topics_.find(name);
     if (!feeds && (known == topics_.end() || !known->second->ruled)) return;
-    auto mix = topic(name, false);
+    auto mix = topic(name, For::rule);
     if (!mix) return;
     auto& target = **mix;
     if (feeds && !target.ruled) hold(target);
     std::vector<TopicPtr> inputs;
     for (const auto& feed : feeds ? *feeds : std::vector<std::string>()) {
-        auto input = topic(feed, false);
+        auto input = topic(feed, For::rule);
         if (!input || std::find(inputs.begin(), inputs.end(), *input) != inputs.end()) continue;  // VW-68
         inputs.push_back(std::move(*input));
     }
@@ -201,7 +226,10 @@ std::shared_ptr<Face> HubCore::face(Topic& topic, Viewers::Wire wire) {
 }
 
 void HubCore::leave(const TopicPtr& topic, const std::shared_ptr<Face>& face) {
-    if (face->go(home.clock().now())) look_later(topic, face->idle_since());
+    if (!face->go(home.clock().now())) return;
+    if (topic->claimed) return look_later(topic, face->idle_since());
+    for (std::size_t wire = 0; wire < topic->faces.size(); ++wire)
+        if (topic->faces[wire] == face && !stopped) close_face(topic, wire);
 }
 
 /// Nothing of what nobody wants any more stays for longer than `linger`, and nothing wakes up while all are wanted.
@@ -251,9 +279,7 @@ void HubCore::look_at(const TopicPtr& topic, SteadyTime now) {
         if (face && face->idle() && due(face->idle_since())) close_face(topic, wire);
     }
     if (topic->holds == 0 && due(topic->idle_since)) {
-        const auto known = topics_.find(topic->name);
-        if (known != topics_.end() && known->second == topic) topics_.erase(known);
-        freed_ += topic->feed().stats().ring_bytes;
+        erase(topic);
     } else if (next) {
         look_later(topic, *next);
     }
@@ -266,6 +292,8 @@ void HubCore::close_face(const TopicPtr& topic, std::size_t wire) {
 
 /// Holds the topic, whose Stream the viewers read.
 Task<void> HubCore::closing(TopicPtr topic, std::shared_ptr<Face> face, std::size_t wire) {
+    freed_ += topic_memory;
+    give_back();
     co_await uncancellable();
     co_await face->close();
     const auto sums = face->viewers().stats();

@@ -77,8 +77,9 @@ struct TopicStats {
 
 /// All topics of a relay: feeds, which publishers feed, and mixes, which rules make of feeds. One namespace: a name that has a
 /// stream rule and begins with "stream/" is a mix (VW-67), every other one a feed. Topics come into being when someone asks for
-/// them and go when nobody holds them, `linger` later.
+/// them and go when nobody holds them, `linger` later; one that nobody but viewers ever asked for goes at once.
 ///
+/// limits    max_topics; of them a quarter at most for names that only viewers asked for, so that those cannot lock out publishers
 /// names     one that begins with "stream/" is a mix for those who watch, empty until a rule comes (SC-10); what is published on
 ///           such a name goes nowhere but into mixes that name it: streams do not run backwards (VW-43). So a mix inside of a mix
 ///           is only a name, and no loop
@@ -99,7 +100,7 @@ public:
     static std::unique_ptr<Hub> create(Shards& shards, Shard& home, Settings settings);
     virtual ~Hub() = default;  ///< stop() was awaited
 
-    /// any. busy: too many topics.
+    /// any. busy: too many topics (watch: or too many that have only viewers).
     virtual Task<Result<std::shared_ptr<Publisher>>> publish(std::string topic, PublisherInfo who) = 0;
     virtual Task<Result<std::shared_ptr<Watcher>>> watch(std::string topic, Viewers::Wire wire) = 0;
     /// Home: the Stream of a topic, for destinations and recordings; held by the pin.

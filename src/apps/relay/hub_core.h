@@ -20,8 +20,13 @@ public:
     HubCore(Shards& shards, Shard& home, Hub::Settings settings);
 
     using TopicPtr = std::shared_ptr<Topic>;
-    /// The topic of that name; made when it is not there. `within_limit`: not beyond max_topics.
-    Result<TopicPtr> topic(const std::string& name, bool within_limit = true);
+    /// The topic of that name; made when it is not there.
+    enum class For : std::uint8_t {
+        rule,  ///< not held up by any limit
+        use,   ///< a publisher, destination or recording
+        view,  ///< a viewer: of topics that exist for nothing else there may be only so many
+    };
+    Result<TopicPtr> topic(const std::string& name, For purpose);
     void hold(Topic& topic) { ++topic.holds; }
     void let_go(const TopicPtr& topic);
     /// A viewer, destination or recording of this topic more, or less.
@@ -46,6 +51,8 @@ private:
     void drop_demand(Topic& topic);
     void look_later(const TopicPtr& topic, SteadyTime since);
     void look_at(const TopicPtr& topic, SteadyTime now);
+    void claim(Topic& topic);
+    void erase(const TopicPtr& topic);
     void close_face(const TopicPtr& topic, std::size_t wire);
     Task<void> closing(TopicPtr topic, std::shared_ptr<Face> face, std::size_t wire);
     Task<void> sweep();
@@ -54,7 +61,8 @@ private:
     std::map<std::string, TopicPtr> topics_;
     std::multimap<SteadyTime, TopicPtr> due_;  ///< idle ones, by when they are looked at
     bool sweeping_ = false;
-    std::uint64_t freed_ = 0;  ///< bytes in the rings of topics that went, not yet given back
+    std::uint64_t freed_ = 0;    ///< memory of topics and faces that went, not yet given back
+    std::size_t unclaimed_ = 0;  ///< topics that exist for viewers alone
     TaskGroup tasks_;
 };
 

@@ -388,3 +388,49 @@ TEST(Hub, ACancelledPublishLeavesNoPublisher) {
 
 }  // namespace
 }  // namespace weir::relay
+TEST(Hub, ANameThatOnlyViewersAskedForGoesWithTheLastOfThem) {
+    auto slow = quick();
+    slow.linger = std::chrono::hours(1);
+    with_hub(2, slow, [](Shards& all, Hub& hub) -> Task<void> {
+        const std::function<Task<void>()> come_and_go = [&]() -> Task<void> {
+            for (const auto wire : {Viewers::Wire::websocket, Viewers::Wire::http_ts}) {
+                const auto one = co_await hub.watch("made up", wire);
+                const auto two = co_await hub.watch("made up", wire);
+                EXPECT_TRUE(one && two);
+            }
+        };
+        co_await on_other(all.at(0), all.at(1), come_and_go);
+        co_await nothing_left(hub);
+        {
+            auto info = talker();
+            const auto from = co_await publisher(hub, "real", info);
+        }
+        const auto viewer = co_await hub.watch("real", Viewers::Wire::websocket);
+        EXPECT_TRUE(viewer.has_value());
+        co_await on_other(all.at(0), all.at(1), come_and_go);
+        const bool one = co_await turns_until(hub.home(), [&] { return hub.stats().size() == 1; });
+        EXPECT_TRUE(one) << "whoever published once may come again";
+    });
+}
+
+TEST(Hub, NamesThatOnlyViewersAskedForLeaveRoomForPublishersAndRules) {
+    auto few = quick();
+    few.max_topics = 8;
+    with_hub(1, few, [](Shards&, Hub& hub) -> Task<void> {
+        std::vector<std::shared_ptr<Watcher>> watchers;
+        for (const auto* name : {"x1", "x2", "x3"}) {
+            auto got = co_await hub.watch(name, Viewers::Wire::http_ts);
+            if (got) watchers.push_back(std::move(*got));
+        }
+        EXPECT_EQ(watchers.size(), 2u) << "a quarter";
+        std::vector<std::shared_ptr<Publisher>> publishers;
+        auto info = talker();
+        for (const auto* name : {"x1", "a", "b", "c"}) publishers.push_back(co_await publisher(hub, name, info));
+        hub.set_mix("stream/x", std::vector<std::string>{"a", "x2"});
+        auto watched = co_await hub.watch("a", Viewers::Wire::http_ts);
+        EXPECT_TRUE(watched.has_value()) << "of what is there anyway there may be any number";
+        auto third = co_await hub.watch("x3", Viewers::Wire::http_ts);
+        EXPECT_TRUE(third.has_value()) << "the first two are more than that now";
+    });
+}
+

@@ -164,7 +164,7 @@ private:
 
 Result<std::shared_ptr<Publisher>> make_publisher(const std::shared_ptr<HubCore>& core, Shard& here,
                                                   const std::string& name, PublisherInfo who) {
-    auto topic = core->topic(name);
+    auto topic = core->topic(name, HubCore::For::use);
     if (!topic) return topic.error();
     ts::PushCutter::Settings settings;
     settings.messages = who.kind == "websocket";

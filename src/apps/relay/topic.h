@@ -104,6 +104,7 @@ public:
     std::size_t watched = 0;  ///< who watches this very name
     bool ruled = false;
     SteadyTime idle_since{};
+    bool claimed = false;  ///< something else than a viewer asked for it once: a publisher, a rule, a destination or recording
     bool queued = false;                         ///< the hub looks at it when its time comes
     std::array<std::shared_ptr<Face>, 2> faces;  ///< by Viewers::Wire
     std::array<Served, 2> served;
