@@ -65,7 +65,7 @@ public:
 
     Task<Result<std::shared_ptr<Publisher>>> publish(std::string topic, PublisherInfo who) override {
         const auto core = core_;
-        auto& here = shard_here();
+        auto& here = shard_here(core_->shards);
         std::function<Result<std::shared_ptr<Publisher>>()> make = [core, &here, topic = std::move(topic),
                                                                     who = std::move(who)] {
             return make_publisher(core, here, topic, who);
@@ -105,13 +105,6 @@ public:
     }
 
 private:
-    Shard& shard_here() {
-        for (std::size_t i = 0; i < core_->shards.size(); ++i)
-            if (core_->shards.at(i).is_here()) return core_->shards.at(i);
-        WEIR_ASSERT(false && "the hub is asked on a shard");
-        return core_->home;
-    }
-
     std::shared_ptr<HubCore> core_;
 };
 
@@ -136,11 +129,18 @@ Result<HubCore::TopicPtr> HubCore::topic(const std::string& name, For purpose) {
     }
     if (purpose == For::view && unclaimed_ >= std::max<std::size_t>(1, settings.max_topics / unclaimed_share))
         return Error{Errc::busy,
-    ++unclaimed_;
-    if (purpose != For::view) claim(*made);
                      fmt::format("{} names that nobody publishes on are being watched, which is the limit", unclaimed_),
                      name};
     if (purpose != For::rule && topics_.size() >= settings.max_topics)
+        return Error{Errc::busy, fmt::format("{} feeds and streams are in use, which is the limit", topics_.size()),
+                     name};
+    auto made = std::make_shared<Topic>(home, settings, name);
+    topics_.emplace(name, made);
+    ++unclaimed_;
+    if (purpose != For::view) claim(*made);
+    return made;
+}
+
 void HubCore::claim(Topic& topic) {
     if (!std::exchange(topic.claimed, true)) --unclaimed_;
 }
@@ -153,16 +153,9 @@ void HubCore::erase(const TopicPtr& topic) {
     freed_ += topic->feed().stats().ring_bytes + topic_memory;
 }
 
-        return Error{Errc::busy, fmt::format("{} feeds and streams are in use, which is the limit", topics_.size()),
-                     name};
-    if (!topic->claimed) return erase(topic);
-    auto made = std::make_shared<Topic>(home, settings, name);
-    topics_.emplace(name, made);
-    return made;
-}
-
 void HubCore::let_go(const TopicPtr& topic) {
     if (--topic->holds != 0) return;
+    if (!topic->claimed) return erase(topic);
     topic->idle_since = home.clock().now();
     look_later(topic, topic->idle_since);
 }
@@ -257,13 +250,13 @@ Task<void> HubCore::sweep() {
 }
 
 /// glibc keeps what was freed below something that lives on. A crowd of short streams is given back to the system when it has
-/// gone, rarely enough that nobody notices the milliseconds.
+/// gone: no shard waits for that.
 void HubCore::give_back() {
     constexpr std::uint64_t worth_it = 64u << 20, worth_it_at_rest = 1u << 20;
-    if (freed_ < (topics_.empty() ? worth_it_at_rest : worth_it)) return;
+    if (!settings.aside || freed_ < (topics_.empty() ? worth_it_at_rest : worth_it)) return;
     freed_ = 0;
 #ifdef __GLIBC__
-    (void)::malloc_trim(0);
+    settings.aside([] { (void)::malloc_trim(0); });
 #endif
 }
 
@@ -292,8 +285,6 @@ void HubCore::close_face(const TopicPtr& topic, std::size_t wire) {
 
 /// Holds the topic, whose Stream the viewers read.
 Task<void> HubCore::closing(TopicPtr topic, std::shared_ptr<Face> face, std::size_t wire) {
-    freed_ += topic_memory;
-    give_back();
     co_await uncancellable();
     co_await face->close();
     const auto sums = face->viewers().stats();
@@ -301,6 +292,8 @@ Task<void> HubCore::closing(TopicPtr topic, std::shared_ptr<Face> face, std::siz
     topic->served[wire].skips += sums.skips;
     face.reset();  // before the Stream it reads
     topic.reset();
+    freed_ += topic_memory;
+    give_back();
 }
 
 std::vector<TopicStats> HubCore::stats() const {

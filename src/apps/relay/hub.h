@@ -96,6 +96,8 @@ public:
         Millis linger{10'000};
         std::size_t max_topics = 10'000;
         Viewers::Settings viewers = {};
+        /// Runs a job that may take milliseconds on no shard (any thread may be asked); none: such work is left out.
+        std::function<void(std::function<void()>)> aside = {};
     };
     static std::unique_ptr<Hub> create(Shards& shards, Shard& home, Settings settings);
     virtual ~Hub() = default;  ///< stop() was awaited

@@ -1,6 +1,5 @@
 #pragma once
 // Inside of the hub: the topics, and what its pins call.
-#include <boost/asio/post.hpp>
 #include <map>
 #include <memory>
 #include <optional>
@@ -8,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/relay/hop.h"
 #include "apps/relay/topic.h"
 #include "runtime/deadline.h"
 #include "runtime/task_group.h"
@@ -71,26 +71,11 @@ private:
 template <class T>
 Task<Result<T>> at_home(std::shared_ptr<HubCore> core, std::function<Result<T>()> f) {
     if (core->home.is_here()) co_return f();
-    struct Hop {
-        explicit Hop(const asio::any_io_executor& ex) : back(ex) {}
-        Bell back;
-        bool done = false;
-        std::optional<Result<T>> result;
-    };
-    const auto ex = co_await asio::this_coro::executor;
-    const auto hop = std::make_shared<Hop>(ex);
-    core->home.post([core, hop = hop, f = std::move(f), ex]() mutable {
-        hop->result.emplace(f());
-        asio::post(ex, [hop = std::move(hop)] {
-            hop->done = true;
-            hop->back.notify();
-        });
-    });
-    while (!hop->done) {
-        const bool rung = co_await hop->back.wait();
-        if (!rung && !hop->done) co_return Error{Errc::cancelled, "stopped"};
-    }
-    co_return std::move(*hop->result);
+    std::function<void(std::function<void(Result<T>)>)> question =
+        [core, f = std::move(f)](const std::function<void(Result<T>)>& reply) { reply(f()); };
+    auto answer = co_await ask<Result<T>>(core->home, std::move(question));
+    if (!answer) co_return Error{Errc::cancelled, "stopped"};
+    co_return std::move(*answer);
 }
 
 }  // namespace weir::relay

@@ -280,6 +280,39 @@ TEST(Hub, AStreamInAStreamIsOnlyANameAndNoLoop) {
 }
 
 // VW-43: streams do not run backwards
+TEST(Hub, StreamsThatNameEachOtherSurviveAPushAtFullSpeed) {
+    with_hub(1, quick(), [](Shards&, Hub& hub) -> Task<void> {
+        std::vector<std::string> a{"stream/b", "x"}, b{"stream/a"};
+        hub.set_mix("stream/a", a);
+        hub.set_mix("stream/b", b);
+        auto who = pusher();
+        const auto from = co_await publisher(hub, "x", who);
+        TsMaker maker;
+        maker.tables();
+        for (int i = 0; i < 40; ++i) from->push(piece(maker.segment(90'000)));
+        std::string much(2u << 20, 'x');
+        const auto before = hub.stats().size();
+        from->push(piece(much));
+        EXPECT_EQ(hub.stats().size(), before);
+        hub.set_mix("stream/a", std::nullopt);
+        hub.set_mix("stream/b", std::nullopt);
+    });
+}
+
+TEST(Hub, EmptyMessagesUnderWayAreBounded) {
+    with_hub(2, quick(), [](Shards& all, Hub& hub) -> Task<void> {
+        std::uint64_t under_way = 0;
+        const std::function<Task<void>()> talk = [&]() -> Task<void> {
+            auto who = talker();
+            const auto from = co_await publisher(hub, "t", who);
+            for (int i = 0; i < 1000; ++i) from->message(false, Bytes());
+            under_way = from->under_way();
+        };
+        co_await on_other(hub.home(), all.at(1), talk);
+        EXPECT_GT(under_way, 0u);
+    });
+}
+
 TEST(Hub, WhatIsPublishedOnAStreamGoesNowhere) {
     with_hub(1, quick(), [](Shards&, Hub& hub) -> Task<void> {
         hub.set_mix("stream/x", std::vector<std::string>{"a"});
@@ -337,6 +370,41 @@ TEST(Hub, WhatNobodyWantsGoesAfterAWhile) {
     });
 }
 
+TEST(Hub, MemoryIsGivenBackAsideWhenACrowdHasGone) {
+    std::atomic<int> jobs{0};
+    auto settings = quick();
+    settings.aside = [&](std::function<void()> job) {
+        job();
+        ++jobs;
+    };
+    with_hub(1, settings, [&](Shards&, Hub& hub) -> Task<void> {
+        {
+            const auto from = co_await hub.publish("a", talker());
+            EXPECT_TRUE(from.has_value());
+            for (int i = 0; i < 4; ++i) (*from)->message(false, Bytes::copy_of(std::string(512u << 10, 'x')));
+        }
+        co_await nothing_left(hub);
+        const bool given = co_await turns_until(hub.home(), [&] { return jobs > 0; });
+        EXPECT_TRUE(given);
+    });
+}
+
+TEST(Hub, WhoPushesGarbageIsSeen) {
+    with_hub(1, quick(), [](Shards&, Hub& hub) -> Task<void> {
+        const auto from = co_await hub.publish("a", pusher());
+        EXPECT_TRUE(from.has_value());
+        std::string packets;
+        for (int i = 0; i < 3; ++i) packets += "\x47\x1f\xff\x10" + std::string(184, 'x');
+        (*from)->push(piece(packets));
+        (*from)->push(piece(std::string(10'000, 'x')));
+        const auto stats = hub.stats();
+        const auto* topic = find(stats, "a");
+        EXPECT_NE(topic, nullptr);
+        if (topic == nullptr || topic->publishers.empty()) co_return;
+        EXPECT_GT(topic->publishers.front().in.dropped_bytes, 9'000u);
+    });
+}
+
 TEST(Hub, AWatcherThatOutlivesTheHubHarmsNobody) {
     run_shards(1, [](Shards& all) -> Task<void> {
         auto hub = Hub::create(all, all.at(0), quick());
@@ -367,27 +435,6 @@ TEST(Hub, NamesAreBounded) {
     });
 }
 
-TEST(Hub, ACancelledPublishLeavesNoPublisher) {
-    with_hub(2, quick(), [](Shards& all, Hub& hub) -> Task<void> {
-        const std::function<Task<void>()> cancelled = [&]() -> Task<void> {
-            TaskGroup tasks(all.at(1).executor());
-            for (int i = 0; i < 50; ++i)
-                tasks.spawn([](Hub& at) -> Task<void> {
-                    auto info = talker();
-                    const auto got = co_await at.publish("c", info);
-                    if (!got) {
-                        EXPECT_EQ(got.error().code, Errc::cancelled);
-                    }
-                }(hub));
-            co_await tasks.stop("changed its mind");
-        };
-        co_await on_other(all.at(0), all.at(1), cancelled);
-        co_await nothing_left(hub);
-    });
-}
-
-}  // namespace
-}  // namespace weir::relay
 TEST(Hub, ANameThatOnlyViewersAskedForGoesWithTheLastOfThem) {
     auto slow = quick();
     slow.linger = std::chrono::hours(1);
@@ -434,3 +481,24 @@ TEST(Hub, NamesThatOnlyViewersAskedForLeaveRoomForPublishersAndRules) {
     });
 }
 
+TEST(Hub, ACancelledPublishLeavesNoPublisher) {
+    with_hub(2, quick(), [](Shards& all, Hub& hub) -> Task<void> {
+        const std::function<Task<void>()> cancelled = [&]() -> Task<void> {
+            TaskGroup tasks(all.at(1).executor());
+            for (int i = 0; i < 50; ++i)
+                tasks.spawn([](Hub& at) -> Task<void> {
+                    auto info = talker();
+                    const auto got = co_await at.publish("c", info);
+                    if (!got) {
+                        EXPECT_EQ(got.error().code, Errc::cancelled);
+                    }
+                }(hub));
+            co_await tasks.stop("changed its mind");
+        };
+        co_await on_other(all.at(0), all.at(1), cancelled);
+        co_await nothing_left(hub);
+    });
+}
+
+}  // namespace
+}  // namespace weir::relay

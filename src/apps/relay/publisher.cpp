@@ -1,6 +1,9 @@
 #include "apps/relay/publisher.h"
 
 #include <atomic>
+#include <utility>
+
+#include "core/ring.h"
 
 namespace weir::relay {
 namespace {
@@ -39,11 +42,14 @@ struct Link {
 /// What goes home in one post.
 struct Delivery {
     std::vector<Item> items;
-    std::uint64_t bytes = 0;
+    std::uint64_t payload = 0;
+    std::uint64_t cost = 0;  ///< what it takes while under way: an empty message takes memory too
     std::uint32_t epoch = 0;
     ts::PushCutter::Stats stats = {};
     bool last = false;
 };
+
+constexpr std::uint64_t item_cost = 256;  ///< as a ring counts it
 
 std::uint64_t size_of(const std::vector<Item>& items) {
     std::uint64_t bytes = 0;
@@ -71,9 +77,9 @@ void take(HubCore& core, const std::shared_ptr<Topic>& topic, std::uint16_t lane
         slot.in = delivery.stats;
         const auto now = core.home.clock().now();
         topic->publish(lane, delivery.items, now);
-        if (is_fast(slot, delivery.bytes, now) && topic->strained(now)) link.pause_until = now + pause;
+        if (is_fast(slot, delivery.payload, now) && topic->strained(now)) link.pause_until = now + pause;
     }
-    link.delivered(delivery.bytes);
+    link.delivered(delivery.cost);
     if (!delivery.last) return;
     topic->free_lane(lane);
     core.let_go(topic);
@@ -137,11 +143,15 @@ public:
 
 private:
     void send(Delivery delivery) {
-        if (delivery.items.empty() && !delivery.last) return;
-        delivery.bytes = size_of(delivery.items);
+        // Who pushes nothing but garbage is seen too.
+        const auto dropped = cutter_.stats().dropped_bytes;
+        if (std::exchange(dropped_, dropped) == dropped && delivery.items.empty() && !delivery.last) return;
+        delivery.payload = size_of(delivery.items);
+        delivery.cost = delivery.payload + delivery.items.size() * item_cost;
+        for (const auto& item : delivery.items) delivery.cost += hub::cost_beside(item);
         delivery.epoch = cutter_.epoch();
         delivery.stats = cutter_.stats();
-        link_->under_way += delivery.bytes;
+        link_->under_way += delivery.cost;
         // What ends the lane is never taken inside of a destructor: who holds the last pin may be reading from the topic.
         if (!delivery.last && core_->home.is_here()) return take(*core_, topic_, lane_, delivery, *link_);
         auto& home = core_->home;
@@ -157,6 +167,7 @@ private:
     const std::uint16_t lane_;
     const std::uint32_t origin_;
     ts::PushCutter cutter_;
+    std::uint64_t dropped_ = 0;  ///< as was told home
     std::shared_ptr<Link> link_;
 };
 

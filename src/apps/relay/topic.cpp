@@ -166,12 +166,16 @@ void Topic::publish(std::uint16_t number, std::span<const Item> items, SteadyTim
     (void)feed_->publish(items).has_value();  // refuses only after its end
 }
 
-bool Topic::strained(SteadyTime now) const {
+bool Topic::faces_strained(SteadyTime now) const {
     constexpr auto just_now = Millis(20);
-    for (const auto& face : faces)
-        if (face && now - face->viewers().stats().strained < just_now) return true;
-    return std::any_of(mixes_.begin(), mixes_.end(),
-                       [&](const Topic* user) { return user != this && user->strained(now); });
+    return std::any_of(faces.begin(), faces.end(),
+                       [&](const auto& face) { return face && now - face->viewers().stats().strained < just_now; });
+}
+
+bool Topic::strained(SteadyTime now) const {
+    // No further than that: what is published on a stream's name does not run backwards (VW-43), and rules may form loops.
+    return faces_strained(now) ||
+           std::any_of(mixes_.begin(), mixes_.end(), [&](const Topic* user) { return user->faces_strained(now); });
 }
 
 void Topic::note(const Chunk& chunk, SteadyTime now) {

@@ -92,6 +92,7 @@ public:
 
     /// Did someone who watches, through mixes too, have too much to take just now?
     [[nodiscard]] bool strained(SteadyTime now) const;
+    [[nodiscard]] bool faces_strained(SteadyTime now) const;  ///< its own viewers alone
     /// Of a mix: its feeds from now on.
     void set_inputs(std::vector<std::shared_ptr<Topic>> inputs);
     [[nodiscard]] const std::vector<std::shared_ptr<Topic>>& inputs() const noexcept { return inputs_; }
@@ -103,8 +104,8 @@ public:
     std::size_t demand = 0;   ///< who watches it, through mixes too
     std::size_t watched = 0;  ///< who watches this very name
     bool ruled = false;
-    SteadyTime idle_since{};
     bool claimed = false;  ///< something else than a viewer asked for it once: a publisher, a rule, a destination or recording
+    SteadyTime idle_since{};
     bool queued = false;                         ///< the hub looks at it when its time comes
     std::array<std::shared_ptr<Face>, 2> faces;  ///< by Viewers::Wire
     std::array<Served, 2> served;
