@@ -443,7 +443,7 @@ Result<> Access::deny(const std::string& booking_id, std::int64_t until, std::in
         return Error{Errc::bad_input, "bid must be a booking id", "", {}, 400};
     if (until <= now) return Error{Errc::bad_input, "exp must be in the future", "", {}, 400};
     const std::lock_guard lock(state_->mutex);
-    state_->sweep(now);
+    if (state_->denied.size() >= most_listed) state_->sweep(now);
     if (state_->denied.size() >= most_listed) return Error{Errc::busy, "the deny list is full", "", {}, 503};
     state_->denied[booking_id] = until;
     state_->allowed.erase(booking_id);
@@ -454,7 +454,7 @@ Result<> Access::deny(const std::string& booking_id, std::int64_t until, std::in
 void Access::allow(const std::string& booking_id, std::int64_t until, std::int64_t now) {
     if (booking_id.empty() || booking_id.size() > longest_id) return;
     const std::lock_guard lock(state_->mutex);
-    state_->sweep(now);
+    if (state_->allowed.size() >= most_listed) state_->sweep(now);
     state_->denied.erase(booking_id);
     if (state_->allowed.size() < most_listed) state_->allowed[booking_id] = until;
 }

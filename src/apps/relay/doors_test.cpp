@@ -239,6 +239,7 @@ TEST(RelayLive, APageOfAnotherSiteWithATokenMayPlay) {
         EXPECT_TRUE(has(asked, "Access-Control-Allow-Origin: https://lab.example\r\n"));
         jwt::Claims claims;
         claims.topic = "x";
+        claims.booking_id = "bid0";
         claims.scopes.emplace_back("read");
         const auto token = jwt::sign(claims, Secret("key"));
         const auto good = co_await rig.ask("HEAD /live/x.ts?token=" + token, origin);
@@ -312,7 +313,7 @@ TEST(RelayDoors, ConnectionsThatStayAreBounded) {
         const auto push = co_await rig.ask("POST /ts/x", "", "x");
         EXPECT_EQ(status_of(push), 503);
         (void)co_await pusher.send("0\r\n\r\n");
-        const auto done = co_await pusher.all();
+        const auto done = co_await pusher.until("\r\n\r\n");
         EXPECT_EQ(status_of(done), 200);
         co_await first.close();
         const bool room = co_await rig.until([&] { return rig.doors->connected().empty(); });
