@@ -23,6 +23,13 @@ std::size_t rhythm(std::span<const std::byte> data, std::size_t at) {
     return beats;
 }
 
+/// The PAT is among the first packets: a muxer may put the service description before it.
+bool begins_with_tables(std::span<const std::byte> packets) {
+    for (std::size_t at = 0; at + packet_size <= packets.size() && at < 2 * packet_size; at += packet_size)
+        if (Packet(packets.data() + at).pid() == 0) return true;
+    return false;
+}
+
 /// What the first bytes are. `all`: nothing more came with them.
 PushKind judge(std::span<const std::byte> data, bool all) {
     const auto beats = rhythm(data, 0);
@@ -100,6 +107,8 @@ struct PushCutter::State {
     std::size_t take_run(const Bytes& from, std::size_t at, std::vector<Item>& out);
     std::size_t find_again(std::span<const std::byte> data, std::size_t at);
     void check_counter(const std::byte* packet);
+    void check_counters(const std::byte* first, const std::byte* end);
+    void own(std::size_t from, std::uint64_t dropped_before, std::vector<Item>& out) const;
     void hand_packets(const Bytes& packets, std::vector<Item>& out);
     void hand_opaque(const Bytes& payload, bool text, std::vector<Item>& out);
     void publish(Init init, std::vector<Item>& out);
@@ -107,8 +116,6 @@ struct PushCutter::State {
     Settings s;
     Stats stats;
     Cutter cutter;
-    void check_counters(const std::byte* first, const std::byte* end);
-    void own(std::size_t from, std::uint64_t dropped_before, std::vector<Item>& out) const;
     PushKind kind = PushKind::unknown;
     Gathered waiting;
     std::vector<std::uint32_t> borders_waiting;  ///< while the kind is unknown
@@ -137,6 +144,7 @@ void PushCutter::State::hand_opaque(const Bytes& payload, bool text, std::vector
     chunk.lane = s.lane;
     chunk.origin = s.origin;
     chunk.text = text;
+    chunk.message = true;
     chunk.arrival = arrival;
     chunk.bytes = payload;
     out.emplace_back(std::move(chunk));
@@ -157,6 +165,7 @@ void PushCutter::State::hand_packets(const Bytes& packets, std::vector<Item>& ou
         if (auto* chunk = std::get_if<Chunk>(&item)) {
             chunk->epoch = epoch;
             chunk->origin = s.origin;
+            chunk->tables = begins_with_tables(chunk->bytes.view());
             ++stats.messages;
             stats.raps += chunk->rap;
         }
@@ -186,17 +195,6 @@ void PushCutter::State::check_counter(const std::byte* packet) {
     last = twice ? static_cast<std::uint8_t>(now | counter_twice) : now;
 }
 
-/// Packets from `at` on as far as the rhythm goes; returns where it ends.
-std::size_t PushCutter::State::take_run(const Bytes& from, std::size_t at, std::vector<Item>& out) {
-    const auto* data = from.data();
-    const auto size = from.size();
-    auto end = at;
-    const bool tables_known = cutter.pmt_pid().has_value();
-    for (; end + packet_size <= size && data[end] == sync; end += packet_size)
-        if (tables_known) check_counter(data + end);
-    hand_packets(from.slice(at, end - at), out);
-    return end;
-}
 void PushCutter::State::check_counters(const std::byte* first, const std::byte* end) {
     for (; first != end; first += packet_size) check_counter(first);
 }
@@ -216,6 +214,18 @@ void PushCutter::State::own(std::size_t from, std::uint64_t dropped_before, std:
     each([](Chunk& chunk) { chunk.bytes = Bytes::copy_of(chunk.bytes.view()); });
 }
 
+/// Packets from `at` on as far as the rhythm goes; returns where it ends.
+std::size_t PushCutter::State::take_run(const Bytes& from, std::size_t at, std::vector<Item>& out) {
+    const auto* data = from.data();
+    const auto size = from.size();
+    auto end = at;
+    const bool tables_known = cutter.pmt_pid().has_value();
+    for (; end + packet_size <= size && data[end] == sync; end += packet_size)
+        if (tables_known) check_counter(data + end);
+    hand_packets(from.slice(at, end - at), out);
+    if (!tables_known) check_counters(data + at, data + end);
+    return end;
+}
 
 /// Where a packet begins again; in_step when that is sure. Else what follows that place has to wait.
 std::size_t PushCutter::State::find_again(std::span<const std::byte> data, std::size_t at) {
@@ -223,7 +233,6 @@ std::size_t PushCutter::State::find_again(std::span<const std::byte> data, std::
         const void* hit = std::memchr(data.data() + at, sync_byte, data.size() - at);
         if (!hit) return data.size();
         at = static_cast<std::size_t>(static_cast<const std::byte*>(hit) - data.data());
-    if (!tables_known) check_counters(data + at, data + end);
         const auto left = data.size() - at;
         if (left < packet_size) return at;
         if (left == packet_size || (data[at + packet_size] == sync &&
@@ -259,6 +268,8 @@ void PushCutter::State::release(std::vector<Item>& out) {
     if (waiting.size() == 0) return;
     if (kind == PushKind::ts) {
         const auto region = waiting.all();
+        const auto from = out.size();
+        const auto dropped = stats.dropped_bytes;
         waiting.keep_from(take_packets(region, out));
         return own(from, dropped, out);
     }
@@ -268,8 +279,6 @@ void PushCutter::State::release(std::vector<Item>& out) {
 }
 
 /// `ends`: a message of the sender ends with it.
-        const auto from = out.size();
-        const auto dropped = stats.dropped_bytes;
 void PushCutter::State::gather(const Bytes& piece, bool ends, std::vector<Item>& out) {
     waiting.add(piece);
     if (ends || waiting.size() >= s.max_message) release(out);
