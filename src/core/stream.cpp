@@ -157,6 +157,12 @@ Stream::Stats StreamFace::stats() const noexcept {
     return now;
 }
 
+std::uint64_t StreamFace::waiting_lag() const noexcept {
+    std::uint64_t most = 0;
+    for (const auto* reader : core->waited_for) most = std::max(most, reader->lag_bytes());
+    return most;
+}
+
 InitPtr StreamFace::init(std::uint16_t lane) const {
     const auto* found = core->init_of(lane);
     return found ? std::get<InitPtr>(*found->item) : nullptr;

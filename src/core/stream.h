@@ -94,6 +94,8 @@ public:
         std::uint64_t ring_bytes = 0;
     };
     [[nodiscard]] virtual Stats stats() const noexcept = 0;
+    /// How far the slowest reader with `Act::wait` is behind, in bytes: publish() does not wait for it, its caller may.
+    [[nodiscard]] virtual std::uint64_t waiting_lag() const noexcept = 0;
     /// The newest Init of that lane, or null.
     [[nodiscard]] virtual InitPtr init(std::uint16_t lane = 0) const = 0;
     /// Called when the number of readers changes: lets a source on demand begin and rest.

@@ -260,6 +260,7 @@ public:
     Task<Result<>> accept(std::span<const Item> items) override;
     void close(End end) override { core->close(std::move(end)); }
     [[nodiscard]] Stats stats() const noexcept override;
+    [[nodiscard]] std::uint64_t waiting_lag() const noexcept override;
     void on_readers(std::function<void(std::size_t)> f) override { core->on_readers = std::move(f); }
     [[nodiscard]] InitPtr init(std::uint16_t lane) const override;
 

@@ -26,20 +26,35 @@ struct Gathered {
     std::vector<WebSocket::Message> messages;
     std::uint64_t bytes = 0, lost_bytes = 0;
     const End* end = nullptr;
+    std::vector<InitPtr> headers = {};  ///< not needed yet
 
     void add(const Item& item) {
         if (const auto* chunk = std::get_if<Chunk>(&item)) {
+            std::erase_if(headers, [&](const InitPtr& init) {
+                if (init->lane != chunk->lane) return false;
+                if (!chunk->tables) add_header(*init);
+                return true;
+            });
             messages.push_back({chunk->text, chunk->bytes});
             bytes += chunk->bytes.size();
         } else if (const auto* init = std::get_if<InitPtr>(&item)) {
-            if ((*init)->closed || (*init)->header.empty()) return;
-            messages.push_back({false, (*init)->header});
-            bytes += (*init)->header.size();
+            if (!(*init)->closed && !(*init)->header.empty()) headers.push_back(*init);
         } else if (const auto* gap = std::get_if<Gap>(&item)) {
             if (gap->why.starts_with("skipped")) lost_bytes += gap->bytes.value_or(0);
         } else if (const auto* last = std::get_if<End>(&item)) {
             end = last;
         }
+    }
+    /// After the last item of a batch.
+    void finish() {
+        for (const auto& init : headers) add_header(*init);
+        headers.clear();
+    }
+
+private:
+    void add_header(const Init& init) {
+        messages.push_back({false, init.header});
+        bytes += init.header.size();
     }
 };
 
@@ -259,6 +274,7 @@ Task<void> Push::feed() {
         }
         Gathered gathered;
         for (const auto& item : (*batch)->items) gathered.add(*item);
+        gathered.finish();
         if (reader->skipped_items() != std::exchange(skipped, reader->skipped_items())) ++status_.skips;
         status_.skipped_bytes += gathered.lost_bytes;
         if (!gathered.messages.empty()) {

@@ -14,7 +14,7 @@ constexpr std::uint64_t most_under_way = 2u << 20;
 /// Nothing live comes faster than this (84 Mbit/s). What does is a file, and waits for viewers that take data: else they would skip
 /// what could as well come later. Live ones are never held up, however slow a viewer is.
 constexpr std::uint64_t fast_bytes = 1u << 20;
-constexpr Millis fast_window{100}, pause{5};
+constexpr Millis fast_window{100}, pause{5}, long_pause{50};
 
 /// What a publisher and the deliveries that are still under way share.
 struct Link {
@@ -77,7 +77,13 @@ void take(HubCore& core, const std::shared_ptr<Topic>& topic, std::uint16_t lane
         slot.in = delivery.stats;
         const auto now = core.home.clock().now();
         topic->publish(lane, delivery.items, now);
-        if (is_fast(slot, delivery.payload, now) && topic->strained(now)) link.pause_until = now + pause;
+        if (is_fast(slot, delivery.payload, now)) {
+            const auto behind = topic->recordings_lag();
+            if (behind > 0.5)
+                link.pause_until = now + long_pause;
+            else if (behind > 0.25 || topic->strained(now))
+                link.pause_until = now + pause;
+        }
     }
     link.delivered(delivery.cost);
     if (!delivery.last) return;

@@ -174,11 +174,12 @@ void Relay::State::make_parts() {
 
     Recordings::Settings keep;
     keep.folder = options.recordings_folder;
-    keep.stop_within = Millis(3'000);  // what then is not final is finished by the next start
+    keep.stop_within = Millis(2'500);  // what then is not final is finished by the next start
     recordings = std::make_unique<Recordings>(*hub, lane, std::move(keep));
 
     OnDemand::Settings run;
     run.commands = options.commands;
+    run.grace = Millis(2'000);
     run.url = [this](const std::string& feed) { return push_url(feed); };
     commands = std::make_unique<OnDemand>(home_, std::move(run));
     hub->on_demand([this](const std::string& feed, bool wanted) { commands->wanted(feed, wanted); });

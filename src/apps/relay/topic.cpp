@@ -172,6 +172,16 @@ bool Topic::faces_strained(SteadyTime now) const {
                        [&](const auto& face) { return face && now - face->viewers().stats().strained < just_now; });
 }
 
+double Topic::recordings_lag() const {
+    const auto lag = [](const Topic& topic) {
+        const auto& stream = topic.mix_ ? topic.mix_->stream() : *topic.feed_;
+        return static_cast<double>(stream.waiting_lag()) / static_cast<double>(stream.settings().ring_bytes);
+    };
+    double most = lag(*this);
+    for (const auto* user : mixes_) most = std::max(most, lag(*user));
+    return most;
+}
+
 bool Topic::strained(SteadyTime now) const {
     // No further than that: what is published on a stream's name does not run backwards (VW-43), and rules may form loops.
     return faces_strained(now) ||

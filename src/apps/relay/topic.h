@@ -93,6 +93,8 @@ public:
     /// Did someone who watches, through mixes too, have too much to take just now?
     [[nodiscard]] bool strained(SteadyTime now) const;
     [[nodiscard]] bool faces_strained(SteadyTime now) const;  ///< its own viewers alone
+    /// How much of a ring the slowest recording of it, or of a stream it is part of, is behind: 0 to 1.
+    [[nodiscard]] double recordings_lag() const;
     /// Of a mix: its feeds from now on.
     void set_inputs(std::vector<std::shared_ptr<Topic>> inputs);
     [[nodiscard]] const std::vector<std::shared_ptr<Topic>>& inputs() const noexcept { return inputs_; }
@@ -104,7 +106,8 @@ public:
     std::size_t demand = 0;   ///< who watches it, through mixes too
     std::size_t watched = 0;  ///< who watches this very name
     bool ruled = false;
-    bool claimed = false;  ///< something else than a viewer asked for it once: a publisher, a rule, a destination or recording
+    bool claimed =
+        false;  ///< something else than a viewer asked for it once: a publisher, a rule, a destination or recording
     SteadyTime idle_since{};
     bool queued = false;                         ///< the hub looks at it when its time comes
     std::array<std::shared_ptr<Face>, 2> faces;  ///< by Viewers::Wire
