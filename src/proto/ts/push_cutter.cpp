@@ -126,6 +126,7 @@ struct PushCutter::State {
     InitPtr init;
     std::uint32_t epoch;
     std::vector<std::uint8_t> counters;  ///< by PID
+    bool fresh = false;                  ///< no chunk since the newest Init
     std::vector<Item> cut;               ///< what the cutter made, before its epochs are ours
 };
 
@@ -160,12 +161,15 @@ void PushCutter::State::hand_packets(const Bytes& packets, std::vector<Item>& ou
     for (auto& item : cut) {
         if (const auto* made = std::get_if<InitPtr>(&item)) {
             publish(**made, out);
+            fresh = true;
             continue;
         }
         if (auto* chunk = std::get_if<Chunk>(&item)) {
             chunk->epoch = epoch;
             chunk->origin = s.origin;
-            chunk->tables = begins_with_tables(chunk->bytes.view());
+            // Who follows has had them in the chunks before; nobody joins where no random-access point is.
+            chunk->tables = begins_with_tables(chunk->bytes.view()) || (fresh && !chunk->rap);
+            fresh = false;
             ++stats.messages;
             stats.raps += chunk->rap;
         }
