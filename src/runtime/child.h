@@ -45,9 +45,9 @@ public:
     virtual Task<Result<std::string>> read_all(std::size_t limit) = 0;   ///< standard output to its end
     virtual Task<Result<std::string>> read_all_stderr(std::size_t limit) = 0;
     virtual Task<Result<std::string>> read_some_stderr() = 0;  ///< what there is, at least a byte; lost_peer at the end
-    virtual Task<ChildExit> wait() = 0;              ///< ignores cancellation
-    virtual void signal(int number) = 0;             ///< to its whole group
-    virtual Task<ChildExit> kill(Millis grace) = 0;  ///< SIGTERM, then SIGKILL to the group after grace
+    virtual Task<ChildExit> wait() = 0;                        ///< ignores cancellation
+    virtual void signal(int number) = 0;                       ///< to its whole group
+    virtual Task<ChildExit> kill(Millis grace) = 0;            ///< SIGTERM, then SIGKILL to the group after grace
 };
 
 /// The path of this very program, for people. Start ourselves by `own_program`: it is there even when an upgrade has

@@ -13,7 +13,7 @@
 namespace weir::relay {
 namespace {
 
-constexpr std::size_t unclaimed_share = 4;         ///< of max_topics, one part
+constexpr std::size_t unclaimed_share = 4;        ///< of max_topics, one part
 constexpr std::uint64_t topic_memory = 4u << 10;  ///< what an empty topic, or face, takes at least
 
 constexpr std::size_t index_of(Viewers::Wire wire) noexcept {
