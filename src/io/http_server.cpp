@@ -122,7 +122,8 @@ private:
     Task<void> accept_all() {
         bool complained = false;
         for (std::size_t turn = 0; !accepting_.stopping().asked(); ++turn) {
-            auto& room = *rooms_[turn % rooms_.size()];
+            const bool few = core_->connections < core_->settings.spread_from;
+            auto& room = *rooms_[few ? 0 : turn % rooms_.size()];
             tcp::socket socket(room.shard().executor());
             tcp::endpoint peer;
             boost::system::error_code ec;

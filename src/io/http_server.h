@@ -102,6 +102,9 @@ public:
         std::string address = "127.0.0.1";
         std::uint16_t port = 0;  ///< 0: any free one
         std::size_t max_connections = 4096;
+        /// So many connections stay on shard 0 before others go round: while there are few, waking a second thread for each
+        /// piece costs more than it brings.
+        std::size_t spread_from = 0;
         Millis head_timeout{10'000}, idle_timeout{60'000}, write_timeout{30'000};
         Millis body_timeout{60'000};  ///< between two pieces of a request body; read_body_text() as a whole
         std::string port_option;      ///< named in the complaint about a port in use: "--listen"

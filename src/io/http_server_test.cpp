@@ -8,6 +8,9 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
+#include <mutex>
+#include <set>
+#include <thread>
 
 #include "http_server_fixture.h"
 #include "io/standard_routes.h"
@@ -140,6 +143,38 @@ TEST(HttpServer, ContinueIsSaidWhenTheHandlerReads) {
             EXPECT_TRUE(refused.starts_with("HTTP/1.1 200 OK"));
             EXPECT_NE(refused.find("Connection: close"), std::string::npos);
         });
+}
+
+TEST(HttpServer, AFewConnectionsStayOnOneShardAndACrowdSpreads) {
+    HttpServer::Settings settings;
+    settings.spread_from = 4;
+    std::mutex lock;
+    std::vector<std::thread::id> served;
+    with_server(
+        settings,
+        [&](auto& s) {
+            s.route("GET", "/", [&](Exchange& e) -> Task<void> {
+                {
+                    const std::lock_guard held(lock);
+                    served.push_back(std::this_thread::get_id());
+                }
+                (void)co_await e.respond(200, "text/plain", Bytes());
+            });
+        },
+        [&](HttpServer& server, Shards& shards) -> Task<void> {
+            std::vector<std::unique_ptr<Wire>> kept;
+            for (int i = 0; i < 8; ++i) {
+                kept.push_back(std::make_unique<Wire>(shards.at(0).executor(), server.port()));
+                const auto asked = request("GET /", "");
+                co_await kept.back()->send(asked);
+                const auto head = co_await kept.back()->until("\r\n\r\n");
+                EXPECT_TRUE(head.starts_with("HTTP/1.1 200"));
+            }
+        },
+        2);
+    ASSERT_EQ(served.size(), 8U);
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(served[i], served[0]) << i;
+    EXPECT_GT(std::set(served.begin(), served.end()).size(), 1U);
 }
 
 TEST(HttpServer, B6_AHugeBodyIsRefusedUnread) {

@@ -206,6 +206,7 @@ Result<> Relay::State::open(std::unique_ptr<HttpServer>& to, std::uint16_t port,
     settings.port_option = option;
     // However many watch, health checks, rules and pushers get in.
     const Doors::Settings doors_of = door_settings(options);
+    settings.spread_from = 64;
     settings.max_connections =
         doors_of.max_viewers + doors_of.more_publishers + doors_of.max_guests + connections_for_others;
     settings.tls_certificate = options.tls_certificate;
