@@ -197,7 +197,8 @@ def test_each_plan_of_the_proxy_looks_to_curl_as_it_should(make_origin, media, p
     with FaultProxy(("127.0.0.1", origin.port)) as gate:
         gate.script(plan)
         got, body = curl(gate.url(SEGMENT), seconds=1)
-        assert got == code or (code is None and got != 0)
+        # A reset at once may come while curl is still connecting: 7 then, on a busy machine.
+        assert got == code or (code is None and got != 0) or (plan == Reset() and got == 7)
         whole = media.segments[0].body
         if size is not None:
             assert len(body) == int(size * len(whole))
