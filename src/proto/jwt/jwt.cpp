@@ -223,7 +223,9 @@ public:
             into = *i;
         else if (v->is_uint64())
             into = most;
-        else if (const auto* d = v->if_double())
+        else if (const auto* d = v->if_double(); d && std::isnan(*d))
+            complain(name, "is not a number");  // "0e600" is read so
+        else if (d)
             into = *d >= 9e18 ? most : *d <= -9e18 ? -most : static_cast<std::int64_t>(std::floor(*d));
         else
             complain(name, "is not a number");

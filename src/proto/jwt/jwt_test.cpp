@@ -1,5 +1,6 @@
 #include "proto/jwt/jwt.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -310,6 +311,12 @@ TEST(JwtKey, WhatNoTokenCouldBeCheckedWithIsRefused) {
         ASSERT_FALSE(key) << pem;
         EXPECT_EQ(key.error().code, Errc::bad_input);
     }
+}
+
+TEST(Jwt, ANumberThatIsNoneIsRefused) {
+    for (const char* number : {"0e600", "-0e600"})
+        EXPECT_THAT(refusal(hs256(R"({"exp":)" + std::string(number) + "}")), testing::HasSubstr("exp is not a number"))
+            << number;
 }
 
 }  // namespace
