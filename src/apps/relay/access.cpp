@@ -479,4 +479,13 @@ std::vector<std::string> Access::allowed_ids(std::int64_t now) const {
     return out;
 }
 
+std::vector<std::pair<std::string, std::string>> cors_headers(const ServerRequest& request) {
+    std::vector<std::pair<std::string, std::string>> headers;
+    if (const auto* origin = request.find("origin")) {
+        headers.emplace_back("Access-Control-Allow-Origin", *origin);
+        headers.emplace_back("Vary", "Origin");
+    }
+    return headers;
+}
+
 }  // namespace weir::relay

@@ -85,4 +85,8 @@ private:
     std::unique_ptr<State> state_;
 };
 
+/// For the answer to a request that check_origin() let in: a page of that origin may read it. Without an origin none, as by vw
+/// (VW-20).
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> cors_headers(const ServerRequest& request);
+
 }  // namespace weir::relay

@@ -50,16 +50,6 @@ bool has_body(const ServerRequest& request) {
     return request.chunked || request.content_length.value_or(0) > 0;
 }
 
-/// A page of an origin that was let in may read the answer.
-AnswerHeaders cors_headers(const ServerRequest& request) {
-    AnswerHeaders out;
-    if (const auto* origin = request.find("origin")) {
-        out.emplace_back("Access-Control-Allow-Origin", *origin);
-        out.emplace_back("Vary", "Origin");
-    }
-    return out;
-}
-
 Task<void> serve_push(CorePtr core, Exchange& exchange) {
     auto name = vw_name(exchange.request(), "/ts/");
     if (!name) co_return co_await not_found(exchange);

@@ -19,18 +19,8 @@ constexpr Millis body_patience{10'000};
 constexpr Micros between_events = std::chrono::seconds(1);
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-/// A page of an origin that was let in may read the answer; others are told nothing, as by vw (VW-20).
-Headers cors(const ServerRequest& request) {
-    Headers headers;
-    if (const auto* origin = request.find("origin")) {
-        headers.emplace_back("Access-Control-Allow-Origin", *origin);
-        headers.emplace_back("Vary", "Origin");
-    }
-    return headers;
-}
-
 Task<void> send(Exchange& exchange, RestAnswer answer) {
-    auto headers = cors(exchange.request());
+    auto headers = cors_headers(exchange.request());
     const auto body = Bytes::copy_of(answer.body);
     (void)co_await exchange.respond(answer.status, answer.type, body, std::move(headers));
 }
@@ -41,7 +31,7 @@ bool is_preflight(const ServerRequest& request) {
 }
 
 Task<void> allow_preflight(Exchange& exchange) {
-    auto headers = cors(exchange.request());
+    auto headers = cors_headers(exchange.request());
     headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE");
     headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type");
     headers.emplace_back("Access-Control-Max-Age", "600");
@@ -170,7 +160,7 @@ Task<void> Routes::events(Exchange& exchange) {
         (void)co_await exchange.respond(405, "", {});
         co_return;
     }
-    auto headers = cors(exchange.request());
+    auto headers = cors_headers(exchange.request());
     auto begun = co_await exchange.begin_stream(200, "text/event-stream", std::move(headers));
     auto& clock = shard_here(shards_).clock();
     for (bool going = static_cast<bool>(begun); going;) {
