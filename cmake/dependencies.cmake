@@ -7,6 +7,7 @@ find_package(CURL REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS json url system)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(psl REQUIRED IMPORTED_TARGET libpsl)
+pkg_check_modules(fyaml REQUIRED IMPORTED_TARGET libfyaml)
 # One's own FFmpeg: put its lib/pkgconfig into PKG_CONFIG_PATH.
 pkg_check_modules(libav REQUIRED IMPORTED_TARGET libavformat libavcodec libavutil libswscale)
 pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +42,9 @@ struct HlsSettings {
             {};  ///< stream time minus the source's own; without it what comes begins exactly there
     };
     std::optional<Resume> resume;
+    /// A new address of the playlist at `url`, asked for when it is refused a few times in a row (403, 404, 410) and no multivariant
+    /// playlist knows one; none, or an error: the old one is asked again. Its host is trusted as that of `url`.
+    std::function<Task<Result<std::optional<Url>>>()> fresh_address = {};
     std::uint64_t seed = 0;  ///< of the jitter; 0: from the system. Tests repeat with a fixed one
 };
 

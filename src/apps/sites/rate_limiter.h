@@ -1,0 +1,33 @@
+#pragma once
+#include <deque>
+#include <memory>
+
+#include "runtime/clock.h"
+#include "runtime/deadline.h"
+
+namespace weir::sites {
+
+/// One gate for all requests to a site's API: `burst` at once, then one every `interval`, ±20 %; first come, first served. A peer that
+/// says "too many" (penalise) closes it for all for a while.
+/// threads  one shard
+class RateLimiter {
+public:
+    struct Settings {
+        Millis interval{250};
+        int burst = 4;
+    };
+    RateLimiter(asio::any_io_executor ex, Clock& clock, Settings settings, std::uint64_t seed = 0);
+    ~RateLimiter();
+    /// Waits for its turn; false when cancelled.
+    Task<bool> pass();
+    /// Nobody passes before now + `pause`; repeated ones do not add up.
+    void penalise(Millis pause);
+    [[nodiscard]] std::size_t waiting() const noexcept;
+    [[nodiscard]] Millis interval() const noexcept;
+
+private:
+    struct Inner;
+    std::unique_ptr<Inner> inner_;
+};
+
+}  // namespace weir::sites
