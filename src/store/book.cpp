@@ -70,15 +70,13 @@ public:
     }
     void operator()(const journal::Disc& l) { b_.discs.push_back(l); }
     void operator()(const journal::Begin& l) {
-        leave_behind(l.lane);
+        leave_behind(l.lane, l.gen, l.u);
         b_.begun[l.lane] = l;
     }
     void operator()(const journal::Unit& l) {
         const Book::UnitKey key{l.lane, l.gen, l.u};
-        if (const auto it = b_.begun.find(l.lane); it != b_.begun.end()) {
-            if (it->second.u != l.u || it->second.gen != l.gen) leave_behind(l.lane);
-            b_.begun.erase(l.lane);
-        }
+        leave_behind(l.lane, l.gen, l.u);
+        b_.begun.erase(l.lane);
         if (l.part)
             b_.cut[key] = {l.dts, l.dur, {}};
         else
@@ -123,10 +121,12 @@ private:
         if (auto* file = b_.raw(p.f)) file->end = std::max(file->end, p.end());
         b_.pieces.push_back(std::move(p));
     }
-    void leave_behind(std::uint16_t lane) {
+    /// Of the unit that had begun there is no more, unless it is this one.
+    void leave_behind(std::uint16_t lane, std::uint32_t gen, std::uint64_t u) {
         const auto it = b_.begun.find(lane);
         if (it == b_.begun.end()) return;
         const auto& l = it->second;
+        if (l.gen == gen && l.u == u) return;
         b_.cut.try_emplace(Book::UnitKey{lane, l.gen, l.u}, Book::Asked{l.dts, l.dur, {}});
     }
     Book& b_;

@@ -61,6 +61,8 @@ struct Disc {
     std::string why;
 };
 /// A unit's bytes begin here; its `unit` line follows when it is whole. What a crash leaves of it is found by this.
+/// Said once more with `n` and `h` right before the last bytes are written: what the whole of it will be. It claims
+/// nothing; bytes that are there and hash so are the whole unit.
 struct Begin {
     std::uint16_t lane = 0;
     std::uint64_t u = 0;
@@ -68,6 +70,7 @@ struct Begin {
     std::uint64_t off = 0;
     std::optional<Micros> dts, raw_dts;
     Micros dur{0};
+    std::uint64_t n = 0, h = 0;
 };
 /// `part`: only the unit's beginning is there. A later line of the same (lane, gen, u) with more bytes takes its place.
 /// `again`: a whole line of the same key stands before this one already (a switch of rendition, a resume); its bytes stay

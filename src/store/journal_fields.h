@@ -114,6 +114,8 @@ void describe(V& v, L& l) {
     v.need("f", l.f);
     v.need("off", Offset{l.off});
     describe_times(v, l);
+    v.some("n", Offset{l.n});
+    v.with(l.n != 0, "h", Hash{l.h});
 }
 template <class V, Is<Unit> L>
 void describe(V& v, L& l) {

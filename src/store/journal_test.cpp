@@ -51,7 +51,7 @@ std::vector<Line> samples() {
             Raw{0, "N.0.ts", 1, Container::fmp4, "00ff00ff00ff00ff"},
             init,
             Disc{0, 0, 123'456, 118'700, 1'763'700'000'000, "ext-x-discontinuity"},
-            Begin{0, 7, 1, 0, 188, Micros{1}, Micros{2}, Micros{3}},
+            Begin{0, 7, 1, 0, 188, Micros{1}, Micros{2}, Micros{3}, 0, 0},
             unit,
             Run{0, 0, 0, 98'136, Micros{0}, std::nullopt, Micros{480'000}, 1},
             Sync{0, 98'136, 17, 1'763'700'000'000},
@@ -61,7 +61,8 @@ std::vector<Line> samples() {
             Trim{0u, 98'136, 98'700, "crash"},
             Trim{std::nullopt, 10, 20, "crash"},
             EndLine{"endlist", "", true, 900, 898, 12'345, 6},
-            final};
+            final,
+            Begin{0, 7, 1, 0, 188, Micros{1}, Micros{2}, Micros{3}, 4096, 0xbeef}};
 }
 
 TEST(Journal, EveryKindOfLineReadsBackAsItWasWritten) {

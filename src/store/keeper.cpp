@@ -241,6 +241,7 @@ void Keeper::on(const Chunk& c) {
     if (f.dur == Micros{0}) f.dur = c.duration;
     if (!c.bytes.empty()) l.pending.push_back(c.bytes);
     if (!c.unit_end || !l.has_units) return;
+    if (f.dur == Micros{0} && f.dts) f.dur = f.until - *f.dts;
     if (write_pending(l, true)) finish_unit(l);
 }
 
@@ -343,6 +344,7 @@ bool Keeper::write_pending(Lane& l, bool unit_ends) {
     auto& raw = *l.raw;
     const bool wants_header = l.init && !l.init->header.empty() && raw.size == 0 && !l.pending.empty() &&
                               !(raw.format == Container::ts && begins_with_pat(l.pending.front()));
+    if (unit_ends) foretell(l);
     if (wants_header) l.pending.insert(l.pending.begin(), l.init->header);
     if (auto r = raw.file->append(l.pending); !r) {
         if (wants_header) l.pending.erase(l.pending.begin());
@@ -466,7 +468,6 @@ journal::Unit Keeper::unit_line(const Filling& f, bool part) const {
 void Keeper::finish_unit(Lane& l) {
     auto& f = *l.filling;
     if (l.info && l.info->unit == f.key.u) f.info.tries = l.info->tries;
-    if (f.dur == Micros{0} && f.dts) f.dur = f.until - *f.dts;
     auto said = unit_line(f, false);
     said.again = !whole_.add(f.key.lane, f.key.gen, f.key.u);
     line(said);

@@ -121,6 +121,7 @@ private:
 
     void begin(Lane& lane, const Chunk& chunk);
     bool write_pending(Lane& lane, bool unit_ends);
+    void foretell(const Lane& lane);
     Result<> place(Lane& lane, std::uint64_t bytes);
     [[nodiscard]] static bool needs_other_file(const Lane& lane);
     Result<> ensure_raw(Lane& lane);

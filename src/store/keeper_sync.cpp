@@ -99,6 +99,23 @@ Result<> Keeper::flush_journal() {
     return {};
 }
 
+/// Before the last bytes of a unit go to its file: recovery then knows it for whole though its own line does not follow.
+/// Not with lines due that only follow those bytes: the unit would be there and the break of time before it would not.
+void Keeper::foretell(const Lane& l) {
+    const auto& f = *l.filling;
+    if (!f.begun || l.init_due || l.disc_due) return;
+    journal::Begin whole{l.number, f.key.u, f.key.gen, f.f, f.off, f.dts, f.raw_dts, f.dur};
+    auto hash = f.hash;
+    whole.n = f.n;
+    for (const auto& b : l.pending) {
+        hash.update(b.view());
+        whole.n += b.size();
+    }
+    whole.h = hash.digest();
+    line(whole);
+    (void)flush_journal().has_value();  // when it fails the gate is closed, and the line waits for the next one
+}
+
 Result<> Keeper::sync_journal() {
     if (auto r = flush_journal(); !r) return r;
     if (unsynced_.empty()) return {};

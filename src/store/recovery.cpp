@@ -95,15 +95,33 @@ private:
         return raw.end;
     }
 
-    /// The beginning of the unit that was being written, or of a run, as far as whole_tail() goes. Returns how many bytes
-    /// stay.
-    /// No hash vouches for them: after a power cut only what was synced is trusted, a process that died leaves all it
-    /// wrote.
+    /// What no line answers for, but may stay: the unit that was being written, or a run. Returns how many bytes stay.
     Result<std::uint64_t> keep_tail(const RawFile& raw, File& file, std::uint64_t size) {
+        const auto found = book_.begun.find(raw.lane);
+        const bool unit = found != book_.begun.end() && found->second.f == raw.f && found->second.off == raw.end;
+        if (!unit) return keep_beginning(raw, file, size, nullptr);
+        const journal::Begin begun = found->second;
+        auto whole = is_whole(begun, file, size);
+        if (!whole) return whole.error();
+        if (!*whole) return keep_beginning(raw, file, size, &begun);
+        say_unit(begun, begun.n, begun.h, false);
+        return begun.n;
+    }
+
+    /// It was to be so before its last bytes were written.
+    static Result<bool> is_whole(const journal::Begin& begun, File& file, std::uint64_t size) {
+        if (begun.n == 0 || size < begun.off || size - begun.off < begun.n) return false;
+        auto hash = hash_of(file, begun.off, begun.n);
+        if (!hash) return hash.error();
+        return *hash == begun.h;
+    }
+
+    /// As far as whole_tail() goes. No hash vouches for it: after a power cut only what was synced is trusted, a process
+    /// that died leaves all it wrote.
+    Result<std::uint64_t> keep_beginning(const RawFile& raw, File& file, std::uint64_t size,
+                                         const journal::Begin* unit) {
         if (const auto boot = boot_name(fs_); boot.empty() || boot != raw.boot) size = std::min(size, raw.synced);
         if (size <= raw.end) return std::uint64_t{0};
-        const auto begun = book_.begun.find(raw.lane);
-        const bool unit = begun != book_.begun.end() && begun->second.f == raw.f && begun->second.off == raw.end;
         const bool run = std::any_of(book_.pieces.begin(), book_.pieces.end(),
                                      [&](const Piece& p) { return p.lane == raw.lane && p.kind == Piece::Kind::run; });
         if (!unit && !run) return std::uint64_t{0};
@@ -112,20 +130,7 @@ private:
         auto hash = hash_of(file, raw.end, *n);
         if (!hash) return hash.error();
         if (unit) {
-            const auto b = begun->second;
-            journal::Unit part;
-            part.lane = b.lane;
-            part.u = b.u;
-            part.gen = b.gen;
-            part.f = b.f;
-            part.off = b.off;
-            part.n = *n;
-            part.dts = b.dts;
-            part.raw_dts = b.raw_dts;
-            part.dur = b.dur;
-            part.h = *hash;
-            part.part = true;
-            say(part);
+            say_unit(*unit, *n, *hash, true);
         } else {
             journal::Run more;
             more.lane = raw.lane;
@@ -136,6 +141,26 @@ private:
             say(more);
         }
         return n;
+    }
+
+    void say_unit(const journal::Begin& begun, std::uint64_t n, std::uint64_t h, bool part) {
+        journal::Unit unit;
+        unit.lane = begun.lane;
+        unit.u = begun.u;
+        unit.gen = begun.gen;
+        unit.f = begun.f;
+        unit.off = begun.off;
+        unit.n = n;
+        unit.dts = begun.dts;
+        unit.raw_dts = begun.raw_dts;
+        unit.dur = begun.dur;
+        unit.h = h;
+        unit.part = part;
+        unit.again = !part && std::any_of(book_.pieces.begin(), book_.pieces.end(), [&](const Piece& p) {
+            return p.kind == Piece::Kind::unit && p.counts() && p.lane == unit.lane && p.gen == unit.gen &&
+                   p.u == unit.u;
+        });
+        say(unit);
     }
 
     void say_cut(const RawFile& raw, std::uint64_t off, std::uint64_t was, const char* why) {

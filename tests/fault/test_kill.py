@@ -49,10 +49,7 @@ def test_a_kill_and_a_window_that_is_gone_cost_one_part_at_most(make_origin, rec
     origin.skip(25)  # all that was listed when it died has left the window
     weir = recording.download(origin.url, "--from-start", seconds=90)
     ledger = recording.ledger(LOSSES)
-    verdict = verify.delivery(origin.truth(), read_units(recording.file), verify.gap_places(ledger))
-    # A kill between a segment's last byte and its line: all of it is kept, and listed, as no line says that it is whole.
-    others = [found for found in verdict.complaints() if not found.startswith("listed_in_vain")]
-    assert others == [] and len(verdict.listed_in_vain) <= 1, f"{verdict.complaints()}\n{weir.story()}"
+    checks.balanced(recording, origin, verify.gap_places(ledger), weir.story())
     kept = {unit.digest for unit in read_units(recording.file)}
     lost = [unit for units in written for unit in of_kind(units, VIDEO)[:-1] if unit.digest not in kept]
     assert abs(weir.summary()["duration_s"] - len(media.segments)) < 2, "a gap keeps its length in the file's time\n" + weir.story()
