@@ -15,7 +15,6 @@
 namespace weir::net {
 namespace {
 
-constexpr std::size_t unasked_limit = 64u << 10;
 constexpr int steps_without_wait = 32;
 
 }  // namespace
@@ -79,43 +78,17 @@ Task<Result<std::size_t>> Dialed::read_some(std::span<std::byte> into) {
     }
 }
 
-Result<std::size_t> Dialed::try_write_from(std::span<const Bytes> parts, std::size_t skip) {
+Result<std::size_t> Dialed::try_write(std::span<const Bytes> parts, std::size_t skip) {
     if (ended_) return *ended_;
     return transport_.try_write(parts, skip);
 }
 
 Task<Result<>> Dialed::write(std::span<const Bytes> parts) {
-    std::size_t total = 0, done = 0;
-    for (const auto& part : parts) total += part.size();
-    co_await breathe();
-    while (done < total) {
-        auto wrote = try_write_from(parts, done);
-        if (!wrote) co_return wrote.error();
-        done += *wrote;
-        if (done == total) break;
-        if (auto r = co_await wait_writable(); !r) co_return r;
-    }
-    co_return Result<>{};
-}
-
-/// Not in a coroutine: its buffer would stay in the frame for as long as the connection lives.
-Result<std::optional<std::size_t>> Dialed::drop_some() {
-    std::array<std::byte, 4096> scratch;
-    return transport_.try_read(scratch);
+    return write_all(*this, parts);
 }
 
 Task<Result<>> Dialed::wait_closed() {
-    std::size_t unasked = 0;
-    for (;;) {
-        if (auto r = co_await wait_readable(); !r) co_return r;
-        auto got = drop_some();
-        if (!got) co_return got.error();
-        if (!*got) continue;
-        if (**got == 0) co_return Error{Errc::lost_peer, "the peer has closed", "connection"};
-        unasked += **got;
-        if (unasked > unasked_limit)
-            co_return Error{Errc::bad_input, "the peer keeps sending what nobody asked for", "connection"};
-    }
+    return drop_until_closed(*this);
 }
 
 Task<Result<>> Dialed::start_tls(TlsContext context, std::string host, bool verify) {

@@ -22,7 +22,8 @@ public:
     Task<Result<>> wait_readable() override;
     Result<std::optional<std::size_t>> try_read(std::span<std::byte> into) override;
     Task<Result<>> write(std::span<const Bytes> parts) override;
-    Result<std::size_t> try_write(std::span<const Bytes> parts) override { return try_write_from(parts, 0); }
+    Result<std::size_t> try_write(std::span<const Bytes> parts) override { return try_write(parts, 0); }
+    Result<std::size_t> try_write(std::span<const Bytes> parts, std::size_t skip);
     Task<Result<>> wait_writable() override;
     Task<Result<>> wait_closed() override;
     void shutdown() override { transport_.shutdown(); }
@@ -32,12 +33,11 @@ public:
     Task<Result<>> start_tls(TlsContext context, std::string host, bool verify);
     /// Appends what has arrived to `head`, at most up to its first empty line; false: nothing has. `head` grows to `most`.
     Result<bool> take_line(std::string& head, std::size_t most);
+    Task<void> breathe();
+    Result<std::optional<std::size_t>> drop_some() { return transport_.drop_some(); }
 
 private:
-    Result<std::size_t> try_write_from(std::span<const Bytes> parts, std::size_t skip);
     Task<Result<>> wait(asio::ip::tcp::socket::wait_type what);
-    Task<void> breathe();
-    Result<std::optional<std::size_t>> drop_some();
 
     Shard& shard_;
     Transport transport_;

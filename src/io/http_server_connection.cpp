@@ -1,7 +1,6 @@
 #include "io/http_server_connection.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -18,7 +17,7 @@ std::size_t open_connections() noexcept {
 namespace http_server {
 namespace {
 
-constexpr std::size_t unasked_limit = 64u << 10;
+using net::unasked_limit;
 constexpr std::size_t drop_at_once = 256u << 10;  ///< of what a peer sends on after our last answer
 constexpr Millis slow_drop{20};                   ///< beyond, a little each time
 constexpr int steps_without_wait = 32;
@@ -171,12 +170,6 @@ Result<std::optional<std::size_t>> Client::try_read(std::span<std::byte> into) {
     return transport_.try_read(into);
 }
 
-/// Not in a coroutine: its buffer would stay in the frame for as long as the connection lives.
-Result<std::optional<std::size_t>> Client::drop_some() {
-    std::array<std::byte, 4096> scratch;
-    return try_read(scratch);
-}
-
 Task<Result<std::size_t>> Client::read(std::span<std::byte> into, SteadyTime by) {
     co_await breathe();
     for (;;) {
@@ -188,31 +181,11 @@ Task<Result<std::size_t>> Client::read(std::span<std::byte> into, SteadyTime by)
 }
 
 Task<Result<>> Client::write(std::span<const Bytes> parts) {
-    std::size_t total = 0, done = 0;
-    for (const auto& part : parts) total += part.size();
-    co_await breathe();
-    while (done < total) {
-        auto wrote = try_write(parts, done);
-        if (!wrote) co_return wrote.error();
-        done += *wrote;
-        if (done == total) break;
-        if (auto r = co_await wait_writable(); !r) co_return r;
-    }
-    co_return Result<>{};
+    return net::write_all(*this, parts);
 }
 
 Task<Result<>> Client::wait_closed() {
-    std::size_t unasked = 0;
-    for (;;) {
-        if (auto r = co_await wait_readable(SteadyTime::max()); !r) co_return r;
-        auto got = drop_some();
-        if (!got) co_return got.error();
-        if (!*got) continue;
-        if (**got == 0) co_return Error{Errc::lost_peer, "the peer has closed", "connection"};
-        unasked += **got;
-        if (unasked > unasked_limit)
-            co_return Error{Errc::bad_input, "the peer keeps sending what nobody asked for", "connection"};
-    }
+    return net::drop_until_closed(*this);
 }
 
 Task<void> Client::linger() {

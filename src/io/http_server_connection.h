@@ -94,9 +94,10 @@ public:
     /// Within the time for a head; afterwards everything goes through TLS.
     Task<Result<>> start_tls(net::TlsContext context);
 
-    Task<Result<>> wait_readable(SteadyTime by);
+    Task<Result<>> wait_readable(SteadyTime by = SteadyTime::max());
     /// Nothing: would block. 0: the peer has closed its side.
     Result<std::optional<std::size_t>> try_read(std::span<std::byte> into);
+    Result<std::optional<std::size_t>> drop_some() { return transport_.drop_some(); }
     /// Roughly how many bytes try_read would bring.
     [[nodiscard]] std::size_t waiting() const noexcept { return transport_.waiting(); }
     /// Reads what is there, at most the room of `into`, waiting for the first byte. 0: the end.
@@ -129,7 +130,6 @@ public:
 
 private:
     Task<Result<>> wait(asio::ip::tcp::socket::wait_type what, SteadyTime& due, SteadyTime by);
-    Result<std::optional<std::size_t>> drop_some();
     Task<Result<>> go_on();
 
     std::shared_ptr<Room> room_;

@@ -66,6 +66,12 @@ Result<std::optional<std::size_t>> Transport::read_plain(std::span<std::byte> in
     }
 }
 
+Result<std::optional<std::size_t>> Transport::drop_some() {
+    std::array<std::byte, 4096>
+        scratch;  // never in a coroutine: it would stay in the frame as long as the connection lives
+    return try_read(scratch);
+}
+
 Result<std::size_t> Transport::write_plain(std::span<const Bytes> parts, std::size_t skip) {
     std::array<iovec, 64> pieces;
     std::size_t count = 0;

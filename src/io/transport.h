@@ -34,6 +34,8 @@ public:
     Result<std::size_t> try_write(std::span<const Bytes> parts, std::size_t skip) {
         return tls_ ? tls_->try_write(parts, skip) : write_plain(parts, skip);
     }
+    /// Reads a little and forgets it; as try_read.
+    Result<std::optional<std::size_t>> drop_some();
     /// Bytes that try_read would bring at once, as far as that is known without reading; of TLS, whole records only.
     [[nodiscard]] std::size_t waiting() const noexcept;
     /// A wait for reading would wait for what is here already.
@@ -63,5 +65,40 @@ private:
     int fd_;
     std::unique_ptr<TlsStream> tls_;
 };
+
+/// How much a peer may send that nobody asked for.
+inline constexpr std::size_t unasked_limit = 64u << 10;
+
+/// All of `parts`, in turns with the others on this shard. `side`: a connection with a Transport, which outlives this.
+template <class Side>
+Task<Result<>> write_all(Side& side, std::span<const Bytes> parts) {
+    std::size_t total = 0, done = 0;
+    for (const auto& part : parts) total += part.size();
+    co_await side.breathe();
+    while (done < total) {
+        auto wrote = side.try_write(parts, done);
+        if (!wrote) co_return wrote.error();
+        done += *wrote;
+        if (done == total) break;
+        if (auto r = co_await side.wait_writable(); !r) co_return r;
+    }
+    co_return Result<>{};
+}
+
+/// Ends with the peer's close, or when it has sent more than unasked_limit.
+template <class Side>
+Task<Result<>> drop_until_closed(Side& side) {
+    std::size_t unasked = 0;
+    for (;;) {
+        if (auto r = co_await side.wait_readable(); !r) co_return r;
+        auto got = side.drop_some();
+        if (!got) co_return got.error();
+        if (!*got) continue;
+        if (**got == 0) co_return Error{Errc::lost_peer, "the peer has closed", "connection"};
+        unasked += **got;
+        if (unasked > unasked_limit)
+            co_return Error{Errc::bad_input, "the peer keeps sending what nobody asked for", "connection"};
+    }
+}
 
 }  // namespace weir::net
