@@ -35,7 +35,10 @@ public:
         sites::RateLimiter::Settings limit = {};
         std::string user_agent = {};  ///< empty: the HTTP client's
         Millis heartbeat{30'000};     ///< FC2-22
-        std::uint64_t seed = 0;       ///< of jitter; 0: from the system
+        Millis answer{5'000};         ///< for each question over the websocket (FC2-26)
+        Millis quality_pause{1'000};  ///< between two looks for the wished quality (FC2-43)
+        Backoff::Settings reconnect = {};
+        std::uint64_t seed = 0;  ///< of jitter; 0: from the system
     };
     Site(Shard& shard, HttpClient& http, std::shared_ptr<Resolver> resolver, CookieJar& cookies, Settings settings);
     ~Site();  ///< stop() was awaited

@@ -1,5 +1,4 @@
 #pragma once
-#include <deque>
 #include <memory>
 
 #include "runtime/clock.h"
@@ -24,6 +23,7 @@ public:
     void penalise(Millis pause);
     [[nodiscard]] std::size_t waiting() const noexcept;
     [[nodiscard]] Millis interval() const noexcept;
+    [[nodiscard]] Millis closed_for() const;  ///< by penalise(); 0: it is open
 
 private:
     struct Inner;
