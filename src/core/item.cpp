@@ -2,6 +2,20 @@
 
 namespace weir {
 
+std::string_view name_of(TrackKind kind) noexcept {
+    switch (kind) {
+        case TrackKind::video:
+            return "video";
+        case TrackKind::audio:
+            return "audio";
+        case TrackKind::text:
+            return "text";
+        case TrackKind::data:
+            break;
+    }
+    return "data";
+}
+
 std::string_view name_of(EndReason r) noexcept {
     switch (r) {
         case EndReason::endlist:

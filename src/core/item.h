@@ -24,6 +24,7 @@ struct Format {
 };
 
 enum class TrackKind : std::uint8_t { video, audio, text, data };
+[[nodiscard]] std::string_view name_of(TrackKind kind) noexcept;
 
 struct Track {
     std::uint32_t id = 0;  ///< in TS the PID

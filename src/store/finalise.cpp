@@ -18,20 +18,6 @@ using journal::Final;
 Failpoint begin_point("finalise.begin"), written_point("finalise.written"), verified_point("finalise.verified"),
     renamed_point("finalise.renamed"), deleted_point("finalise.raw_deleted");
 
-std::string_view kind_name(TrackKind k) {
-    switch (k) {
-        case TrackKind::video:
-            return "video";
-        case TrackKind::audio:
-            return "audio";
-        case TrackKind::text:
-            return "text";
-        case TrackKind::data:
-            return "data";
-    }
-    return "data";
-}
-
 Result<> append_line(File& file, const journal::Line& line) {
     const Bytes bytes = Bytes::copy_of(journal::format(line));
     const auto before = file.size();
@@ -273,7 +259,7 @@ private:
             co_return co_await give_up("compare the final file with the raw one", r.error());
         made_.dur = read->duration;
         for (std::size_t i = 0; i < read->tracks.size(); ++i)
-            made_.packets[fmt::format("{}{}", kind_name(read->tracks[i].kind), i)] = read->tracks[i].packets;
+            made_.packets[fmt::format("{}{}", name_of(read->tracks[i].kind), i)] = read->tracks[i].packets;
         co_return Result<>{};
     }
 

@@ -32,20 +32,6 @@ std::string number(double value) {
     return std::isfinite(value) ? fmt::format("{:.3f}", value) : "0";
 }
 
-std::string_view name_of(TrackKind kind) {
-    switch (kind) {
-        case TrackKind::video:
-            return "video";
-        case TrackKind::audio:
-            return "audio";
-        case TrackKind::text:
-            return "text";
-        case TrackKind::data:
-            return "data";
-    }
-    return "data";
-}
-
 std::string track_json(const Track& t) {
     return fmt::format(R"({{"id":{},"kind":"{}","codec":{},"language":{}}})", t.id, name_of(t.kind),
                        json_quoted(t.codec), json_quoted(t.language));

@@ -10,20 +10,6 @@
 namespace weir::faces {
 namespace {
 
-std::string_view kind_name(TrackKind k) {
-    switch (k) {
-        case TrackKind::video:
-            return "video";
-        case TrackKind::audio:
-            return "audio";
-        case TrackKind::text:
-            return "text";
-        case TrackKind::data:
-            break;
-    }
-    return "data";
-}
-
 std::string rate_text(std::uint64_t bits_per_second) {
     if (bits_per_second >= 10'000'000) return fmt::format("{:.1f} Mb/s", static_cast<double>(bits_per_second) / 1e6);
     return fmt::format("{:.0f} kb/s", static_cast<double>(bits_per_second) / 1e3);
@@ -54,13 +40,13 @@ void print_text(const apps::InputFile& input) {
     std::string text;
     append_printable(text, input.path.string());
     fmt::print("{}\n  format  {}\n", text, about);
-    for (const auto& t : p.tracks) fmt::print("  {:<6}  {}\n", kind_name(t.kind), track_text(t));
+    for (const auto& t : p.tracks) fmt::print("  {:<6}  {}\n", name_of(t.kind), track_text(t));
 }
 
 std::string track_json(const media::ProbeTrack& t) {
     return fmt::format(
         R"({{"kind":{},"codec":{},"profile":{},"language":{},"width":{},"height":{},"fps":{},"sample_rate":{},"channels":{},"bit_rate":{}}})",
-        json_quoted(kind_name(t.kind)), json_quoted(t.codec), json_quoted(t.profile), json_quoted(t.language), t.width,
+        json_quoted(name_of(t.kind)), json_quoted(t.codec), json_quoted(t.profile), json_quoted(t.language), t.width,
         t.height, t.frames_per_second, t.sample_rate, t.channels, t.bit_rate);
 }
 
