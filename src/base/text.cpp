@@ -100,6 +100,12 @@ std::string ascii_lowered(std::string_view text) {
     return out;
 }
 
+void replace_all(std::string& text, std::string_view what, std::string_view with) {
+    if (what.empty()) return;
+    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size()))
+        text.replace(at, what.size(), with);
+}
+
 std::string_view stripped(std::string_view text) noexcept {
     constexpr std::string_view blank = " \t\r\n";
     const auto first = text.find_first_not_of(blank);

@@ -34,6 +34,9 @@ void append_json(std::string& out, std::string_view text);
     return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
 
+/// Each `what` in `text`, from the left, becomes `with`; an empty `what` is nowhere.
+void replace_all(std::string& text, std::string_view what, std::string_view with);
+
 /// Without spaces, tabs and line ends at both ends.
 [[nodiscard]] std::string_view stripped(std::string_view text) noexcept;
 

@@ -41,9 +41,8 @@ Result<std::string> address_in(const std::string& body) {
     return text;
 }
 
-void replace_all(std::string& text, std::string_view secret) {
-    if (secret.size() < shortest_secret) return;
-    for (std::size_t at = 0; (at = text.find(secret, at)) != text.npos; at += 3) text.replace(at, secret.size(), "***");
+void hide(std::string& text, std::string_view secret) {
+    if (secret.size() >= shortest_secret) replace_all(text, secret, "***");
 }
 
 }  // namespace
@@ -108,7 +107,7 @@ Task<Result<>> greet(Shard& shard, WebSocket& socket, Secret token, Millis timeo
 }
 
 std::string without_secrets(std::string text, std::string_view url, const Secret& secret) {
-    replace_all(text, secret.reveal());
+    hide(text, secret.reveal());
     const auto question = url.find('?');
     if (question == url.npos) return text;
     auto query = url.substr(question + 1);
@@ -117,7 +116,7 @@ std::string without_secrets(std::string text, std::string_view url, const Secret
         const auto pair = query.substr(0, query.find('&'));
         query.remove_prefix(std::min(query.size(), pair.size() + 1));
         const auto equals = pair.find('=');
-        replace_all(text, equals == pair.npos ? pair : pair.substr(equals + 1));
+        hide(text, equals == pair.npos ? pair : pair.substr(equals + 1));
     }
     return text;
 }

@@ -6,6 +6,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "runtime/child.h"
 #include "runtime/task_group.h"
 
@@ -13,12 +14,6 @@ namespace weir::relay {
 namespace {
 
 constexpr std::size_t most_lines = 10, longest_line = 400;
-
-void replace_all(std::string& in, std::string_view what, std::string_view with) {
-    if (what.empty()) return;
-    for (auto at = in.find(what); at != std::string::npos; at = in.find(what, at + with.size()))
-        in.replace(at, what.size(), with);
-}
 
 /// What a program for cameras, sound and pictures may need, and no more.
 std::map<std::string, std::string> plain_environment() {
