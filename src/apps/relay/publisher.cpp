@@ -195,4 +195,8 @@ Result<std::shared_ptr<Publisher>> make_publisher(const std::shared_ptr<HubCore>
     return std::shared_ptr<Publisher>(std::make_shared<LanePublisher>(core, std::move(*topic), here, settings));
 }
 
+bool is_behind(const Publisher& publisher) noexcept {
+    return publisher.under_way() > most_under_way;
+}
+
 }  // namespace weir::relay

@@ -11,4 +11,7 @@ namespace weir::relay {
 Result<std::shared_ptr<Publisher>> make_publisher(const std::shared_ptr<HubCore>& core, Shard& here,
                                                   const std::string& topic, PublisherInfo who);
 
+/// So much of it is under way that it should wait_for_room() before it takes more.
+[[nodiscard]] bool is_behind(const Publisher& publisher) noexcept;
+
 }  // namespace weir::relay

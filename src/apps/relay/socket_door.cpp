@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "apps/relay/doors_core.h"
+#include "apps/relay/publisher.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "io/websocket.h"
@@ -14,7 +15,6 @@
 namespace weir::relay {
 namespace {
 
-constexpr std::uint64_t most_under_way = 2u << 20;
 constexpr std::size_t longest_token = 16u << 10, longest_head = 14;
 constexpr Millis farewell{1'000};
 
@@ -102,7 +102,7 @@ Task<bool> may_read(std::shared_ptr<LiveSocket> live) {
         live->waiting.clear();
     }
     const auto publisher = live->publisher;
-    if (!publisher || publisher->under_way() <= most_under_way) co_return true;
+    if (!publisher || !is_behind(*publisher)) co_return true;
     const bool room = co_await publisher->wait_for_room();
     co_return room;
 }
@@ -141,7 +141,7 @@ Task<void> pass_on(CorePtr core, const Guest& guest, WebSocket& socket, std::sha
             publisher = std::move(*made);
         }
         publisher->message(message->text, message->payload);
-        if (publisher->under_way() <= most_under_way) continue;
+        if (!is_behind(*publisher)) continue;
         const bool room = co_await publisher->wait_for_room();
         if (!room) break;
     }
