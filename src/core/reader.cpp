@@ -172,6 +172,7 @@ bool StreamReader::stop_seeking(std::uint64_t pos) {
 void StreamReader::go_to(std::uint64_t start) {
     skip_over(start);
     phase_ = Phase::ready;
+    core_->reads_from(start);
     const auto lane = core_->main_lane();
     if (!lane) return;
     auto& main = lane_state(*lane);

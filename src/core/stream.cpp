@@ -109,11 +109,14 @@ bool StreamCore::has_room(std::size_t size) const {
 
 void StreamCore::add(StreamReader& reader) {
     if (reader.policy().act == Act::wait) waited_for.push_back(&reader);
+    readers_.push_back(&reader);
+    reads_from(reader.needs_from());
     ++counts.readers;
     if (on_readers) on_readers(counts.readers);
 }
 
 void StreamCore::remove(StreamReader& reader) {
+    std::erase(readers_, &reader);
     std::erase(seeking, &reader);
     if (std::erase(waited_for, &reader) != 0) reader_moved();
     --counts.readers;

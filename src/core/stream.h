@@ -79,6 +79,9 @@ public:
         std::uint64_t ring_bytes = 16u << 20;
         Micros ring_time = std::chrono::seconds(30);
         bool topic = false;  ///< many publishers, no random-access points
+        /// What lies before the newest start point goes when every reader has passed it, not only after ring_time: for live streams
+        /// whose readers keep up, most of the ring's memory.
+        bool lean = false;
     };
     static std::unique_ptr<Stream> create(asio::any_io_executor ex, Clock& clock, Settings settings);
 

@@ -1,5 +1,6 @@
 #pragma once
 // Inside of core/: what stream.cpp, reader.cpp and mirror.cpp share. Others include core/stream.h.
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -104,6 +105,8 @@ public:
     void reader_moved() { room_.notify(); }
     void add(StreamReader& reader);
     void remove(StreamReader& reader);
+    /// A reader is there now, and what follows must stay for it: readers else only go forward.
+    void reads_from(std::uint64_t pos) noexcept { unread_from_ = std::min(unread_from_, pos); }
 
     const asio::any_io_executor ex;
     Clock& clock;
@@ -132,12 +135,16 @@ private:
     void attend_seeking(std::uint64_t pos);
     void add_start(Start start, bool quiet);
     void trim(SteadyTime now);
+    [[nodiscard]] std::uint64_t unread_from(SteadyTime now);
     void give_up_waiting(SteadyTime now);
     void call_ready();
 
     Bell room_;
     ReadyNode ready_;  ///< their callbacks run in the round that is posted
     bool round_posted_ = false;
+    std::vector<StreamReader*> readers_;
+    std::uint64_t unread_from_ = 0;  ///< all readers are past what lies before; they may be further by now
+    SteadyTime unread_looked_{};
     struct PastInit {
         InitAt at;
         std::uint64_t until;  ///< where the next one, or the lane's end, is

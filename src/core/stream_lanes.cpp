@@ -206,13 +206,25 @@ void StreamCore::trim(SteadyTime now) {
     // By time, what a late joiner begins with stays, and so does what a reader that is waited for has not read.
     auto keep = starts.empty() ? ring.next() - 1 : starts.back().pos;
     for (const auto* reader : waited_for) keep = std::min(keep, reader->needs_from());
-    while (ring.items() > 1 && ring.first() < keep && now - ring.at(ring.first()).arrival > settings.ring_time)
+    const auto unread = settings.lean && !starts.empty() ? unread_from(now) : 0;
+    while (ring.items() > 1 && ring.first() < keep &&
+           (ring.first() < unread || now - ring.at(ring.first()).arrival > settings.ring_time))
         ring.pop();
     if (ring.first() == before) return;
     while (!starts.empty() && starts.front().pos < ring.first()) starts.pop_front();
     while (!past_inits_.empty() && past_inits_.front().until <= ring.first()) past_inits_.pop_front();
     while (!past_lanes_.empty() && past_lanes_.front().closed_at < ring.first()) past_lanes_.pop_front();
     if (starts.empty() && main_lane_) give_up_waiting(now);
+}
+
+/// Looked at again when all before it has gone, and not with each item: there may be thousands who lag.
+std::uint64_t StreamCore::unread_from(SteadyTime now) {
+    constexpr Millis pause{100};
+    if (unread_from_ > ring.first() || now - unread_looked_ < pause) return unread_from_;
+    unread_looked_ = now;
+    unread_from_ = ring.next();
+    for (const auto* reader : readers_) reads_from(reader->needs_from());
+    return unread_from_;
 }
 
 /// Some pictures have no random-access points that can be seen: after a ring without one, they are passed on as they come.

@@ -28,6 +28,7 @@ class LanesModel {
 public:
     LanesModel(unsigned seed, std::uint64_t ring_bytes) : random_(seed) {
         bench_.settings.ring_bytes = ring_bytes;
+        bench_.settings.lean = seed % 2 == 0;
         bench_.open();
     }
     void step() {

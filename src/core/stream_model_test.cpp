@@ -26,7 +26,8 @@ struct Follower {
 
 class Model {
 public:
-    explicit Model(unsigned seed, bool units) : random_(seed), units_(units) {
+    Model(unsigned seed, bool units, bool lean) : random_(seed), units_(units) {
+        bench_.settings.lean = lean;
         bench_.settings.ring_bytes = 40'000;
         bench_.open();
         new_epoch();
@@ -200,17 +201,18 @@ private:
     std::vector<Follower> followers_;
 };
 
-class StreamModel : public ::testing::TestWithParam<std::tuple<unsigned, bool>> {};
+class StreamModel : public ::testing::TestWithParam<std::tuple<unsigned, bool, bool>> {};
 
 TEST_P(StreamModel, HandedOutIsDeliveredPlusListed) {
-    Model model(std::get<0>(GetParam()), std::get<1>(GetParam()));
+    Model model(std::get<0>(GetParam()), std::get<1>(GetParam()), std::get<2>(GetParam()));
     for (int i = 0; i < 10'000 && !HasFailure(); ++i) model.step();
     model.finish();
     EXPECT_GT(model.delivered, 5'000u);
     EXPECT_GT(model.listed, 50u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, StreamModel, ::testing::Combine(::testing::Values(1u, 2u, 3u, 4u), ::testing::Bool()));
+INSTANTIATE_TEST_SUITE_P(Seeds, StreamModel,
+                         ::testing::Combine(::testing::Values(1u, 2u, 3u, 4u), ::testing::Bool(), ::testing::Bool()));
 
 }  // namespace
 }  // namespace weir

@@ -143,6 +143,41 @@ TEST_F(StreamTest, RingIsBoundedInTimeButKeepsWhatALateJoinerBeginsWith) {
     EXPECT_EQ(drain(*stream.attach({})), "i1 c3 c4 ");
 }
 
+TEST_F(StreamTest, LeanRingLetsGoOfWhatAllHaveReadAndKeepsWhatOneHasNot) {
+    bench.settings.lean = true;
+    auto& stream = bench.open();
+    const auto quick = stream.attach({});
+    auto slow = stream.attach({});
+    ASSERT_TRUE(bench.put({init(), chunk("r"), chunk(), chunk("r"), chunk()}));
+    EXPECT_EQ(drain(*quick), "i1 c2 c3 c4 c5 ");
+    const auto later = [&](const std::string& what) {
+        bench.clock.advance(std::chrono::milliseconds(200));
+        ASSERT_TRUE(bench.put({chunk(what)}));
+    };
+    later("");
+    EXPECT_EQ(stream.stats().ring_items, 5u) << "one has not begun";
+    const auto late = stream.attach({});
+    EXPECT_EQ(drain(*slow), "i1 c2 c3 c4 c5 c6 ");
+    later("");
+    EXPECT_EQ(stream.stats().ring_items, 4u) << "from the newest random-access point on, for who comes late";
+    later("r");
+    EXPECT_EQ(stream.stats().ring_items, 5u) << "one began at the older one";
+    EXPECT_EQ(drain(*late), "i1 c4 c5 c6 c7 c8 ");
+    EXPECT_EQ(drain(*quick) + drain(*slow), "c6 c7 c8 c7 c8 ");
+    later("");
+    EXPECT_EQ(stream.stats().ring_items, 2u);
+    EXPECT_EQ(drain(*stream.attach({})), "i1 c8 c9 ");
+}
+
+TEST_F(StreamTest, LeanRingOfWhatHasNoRandomAccessPointsIsBoundedInTimeAlone) {
+    bench.settings.lean = true;
+    auto& stream = bench.open();
+    ASSERT_TRUE(bench.put({init(), chunk(), chunk()}));
+    bench.clock.advance(seconds(1));
+    ASSERT_TRUE(bench.put({chunk()}));
+    EXPECT_EQ(stream.stats().ring_items, 4u);
+}
+
 TEST_F(StreamTest, SlowReaderSkipsToTheNewestRandomAccessPointWithAGap) {
     auto& stream = bench.open();
     const auto reader = stream.attach({.budget_bytes = 500});

@@ -213,7 +213,7 @@ void HubCore::set_mix(const std::string& name, std::optional<std::vector<std::st
 
 std::shared_ptr<Face> HubCore::face(Topic& topic, Viewers::Wire wire) {
     auto& face = topic.faces[index_of(wire)];
-    if (!face) face = std::make_shared<Face>(shards, home, topic.name, topic.out(), wire, settings);
+    if (!face) face = std::make_shared<Face>(shards, home, topic, wire, settings);
     face->come();
     return face;
 }

@@ -22,6 +22,7 @@ Stream::Settings stream_settings(const Hub::Settings& of, std::string name) {
     s.name = std::move(name);
     s.ring_bytes = of.ring_bytes;
     s.ring_time = of.ring_time;
+    s.lean = true;
     return s;
 }
 
@@ -60,25 +61,25 @@ double Rate::bits_per_second(SteadyTime now) const noexcept {
 
 // ------------------------------------------------------------------ Face
 
-Face::Face(Shards& shards, Shard& home, const std::string& topic, Stream& out, Viewers::Wire wire,
-           const Hub::Settings& settings)
+Face::Face(Shards& shards, Shard& home, Topic& topic, Viewers::Wire wire, const Hub::Settings& settings)
     : gauge_(metrics::gauge(
           "weir_relay_viewers", "Viewers connected now.",
-          {{"topic", valid_utf8(topic)}, {"wire", wire == Viewers::Wire::websocket ? "websocket" : "http-ts"}})) {
+          {{"topic", valid_utf8(topic.name)}, {"wire", wire == Viewers::Wire::websocket ? "websocket" : "http-ts"}})) {
     auto plan = settings.viewers;
     plan.wire = wire;
     plan.policy = settings.viewer_policy;
     if (wire == Viewers::Wire::http_ts) {
-        viewers_ = Viewers::create(shards, home, out, std::move(plan));
+        viewers_ = Viewers::create(shards, home, topic.out(), std::move(plan));
         return;
     }
     framer_ = ws::make_framer();
-    framed_ = Stream::create(home.executor(), home.clock(), stream_settings(settings, fmt::format("{} framed", topic)));
+    framed_ =
+        Stream::create(home.executor(), home.clock(), stream_settings(settings, fmt::format("{} framed", topic.name)));
     Policy policy;
     policy.budget_bytes = settings.ring_bytes;
     policy.budget_time = settings.ring_time;
-    reader_ = out.attach(policy);
-    reader_->on_ready([this] { forward(); });
+    reader_ = topic.out().attach(policy);
+    if (topic.mix) reader_->on_ready([this] { forward(); });
     viewers_ = Viewers::create(shards, home, *framed_, std::move(plan));
     forward();
 }
@@ -164,6 +165,14 @@ void Topic::publish(std::uint16_t number, std::span<const Item> items, SteadyTim
         }
     }
     (void)feed_->publish(items).has_value();  // refuses only after its end
+    tell_faces();
+}
+
+/// At once and not in a round of the shard's loop: each round costs more than what is done in it.
+void Topic::tell_faces() {
+    if (mix) return;
+    for (const auto& face : faces)
+        if (face) face->news();
 }
 
 bool Topic::faces_strained(SteadyTime now) const {
@@ -209,6 +218,7 @@ void Topic::set_inputs(std::vector<std::shared_ptr<Topic>> inputs) {
 
 void Topic::close(const End& end) {
     feed_->close(end);
+    tell_faces();
     if (mix_) mix_->stream().close(end);
 }
 

@@ -30,15 +30,18 @@ private:
     std::int64_t first_ = -1;
 };
 
+class Topic;
+
 /// The viewers of a topic in one wire form; for websockets with the Stream of frames they share.
 class Face {
 public:
-    Face(Shards& shards, Shard& home, const std::string& topic, Stream& out, Viewers::Wire wire,
-         const Hub::Settings& settings);
+    Face(Shards& shards, Shard& home, Topic& topic, Viewers::Wire wire, const Hub::Settings& settings);
     ~Face();
     [[nodiscard]] Viewers& viewers() noexcept { return *viewers_; }
     Task<void> close();
 
+    /// A feed calls this when it has published. The face of a mix is called by the Stream it reads.
+    void news() { forward(); }
     void come();
     bool go(SteadyTime now);  ///< true: that was the last one
     [[nodiscard]] bool idle() const noexcept { return watchers_ == 0; }
@@ -115,6 +118,7 @@ public:
 
 private:
     void note(const Chunk& chunk, SteadyTime now);
+    void tell_faces();
     void add_tracks(TopicStats& to) const;
     [[nodiscard]] std::size_t viewers(Viewers::Wire wire) const;
 
