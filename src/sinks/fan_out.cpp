@@ -240,7 +240,7 @@ void FanOut::write_to_all(const Batch& items) {
     Gathered own;
     for (std::size_t i = 0; i < group_.size();) {
         const ViewerPtr& at = group_[i];
-        const auto origin = at->plan_.origin;
+        const auto origin = at->origin_;
         const Gathered* found = &batch_;
         if (origin != 0 && batch_.has(origin)) {  // no echo
             own = {};

@@ -35,9 +35,12 @@ private:
     friend class FanOut;
     static constexpr std::size_t nowhere = SIZE_MAX;
 
-    FanOut& out_;  ///< not touched once gone_
-    Shard& shard_;
+    // What each write to the group touches lies side by side: with a crowd, memory that is cold by then is what a write costs here.
     std::unique_ptr<Connection> connection_;  ///< until gone_ and no task uses it
+    std::atomic<std::uint64_t> bytes_{0};
+    const std::uint32_t origin_;  ///< as in plan_
+    FanOut& out_;                 ///< not touched once gone_
+    Shard& shard_;
     Viewers::Plan plan_;
     std::unique_ptr<Reader> reader_;
     std::vector<Bytes> rest_;      ///< gathered and not yet taken by the socket; its end is a frame border
@@ -54,7 +57,7 @@ private:
     SteadyTime heard_{}, pinged_{}, goodbye_by_ = SteadyTime::max();
     std::optional<ws::Decoder> decoder_;
     std::string why_;  ///< for on_gone
-    std::atomic<std::uint64_t> bytes_{0}, skips_{0}, skipped_bytes_{0};
+    std::atomic<std::uint64_t> skips_{0}, skipped_bytes_{0};
 };
 
 /// threads  one shard, but for stats()

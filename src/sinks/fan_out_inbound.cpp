@@ -20,7 +20,7 @@ Bytes frame_of(ws::Opcode opcode, const Bytes& payload = {}) {
 }  // namespace
 
 Viewer::Viewer(FanOut& out, Shard& shard, std::unique_ptr<Connection> connection, Viewers::Plan plan)
-    : out_(out), shard_(shard), connection_(std::move(connection)), plan_(std::move(plan)) {
+    : connection_(std::move(connection)), origin_(plan.origin), out_(out), shard_(shard), plan_(std::move(plan)) {
     if (!plan_.head.empty()) rest_.push_back(std::exchange(plan_.head, {}));
 }
 
