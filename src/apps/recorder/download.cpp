@@ -4,6 +4,7 @@
 
 #include "apps/recorder/download_audio.h"
 #include "apps/recorder/download_source.h"
+#include "apps/recorder/finish.h"
 #include "apps/recorder/lazy_recording.h"
 #include "base/ids.h"
 #include "base/log.h"
@@ -240,12 +241,11 @@ Task<void> Download::State::prepare_into(const std::optional<Earlier>& mine, Res
 
 Task<Result<DownloadResult>> Download::State::finish(Path journal, End end, bool resumed) {
     phase = DownloadProgress::State::finishing;
-    auto done = co_await store::finalise(shard.executor(), shard.clock(), lane, journal, options.keep_raw);
+    auto done = co_await finish_recording(shard.executor(), shard.clock(), lane, journal, options.keep_raw);
     if (!done) {
         if (done.error().code == Errc::not_found) co_await clear_audio_mark(lane, journal);
-        co_return within("finish", done.error());
+        co_return done.error();
     }
-    auto verdict = co_await store::verify(shard.executor(), lane, done->file);
     DownloadResult result;
     result.file = done->file;
     result.journal = done->journal;
@@ -253,14 +253,10 @@ Task<Result<DownloadResult>> Download::State::finish(Path journal, End end, bool
     result.bytes = done->bytes;
     result.end = std::move(end);
     result.resumed = resumed;
-    if (!verdict) co_return within("verify", verdict.error());
-    result.asked = verdict->asked;
-    result.got = verdict->got;
-    result.missing = verdict->missing;
-    result.gaps = verdict->gaps.size();
-    if (verdict->state == store::Verdict::State::damaged && !verdict->complaints.empty())
-        co_return Error{Errc::io, fmt::format("{} is damaged: {}", done->file.string(), verdict->complaints.front()),
-                        "verify"};
+    result.asked = done->asked;
+    result.got = done->got;
+    result.missing = done->missing;
+    result.gaps = done->gaps;
     const bool marked = co_await has_audio_mark(lane, journal);
     const bool sound = options.extract_audio || marked;
     if (!sound) co_return result;

@@ -1,9 +1,7 @@
 #include "apps/recorder/download_audio.h"
 
-#include <algorithm>
-
+#include "apps/recorder/mark.h"
 #include "apps/tools/names.h"
-#include "base/log.h"
 #include "media/tool.h"
 #include "runtime/failpoint.h"
 #include "runtime/task_group.h"
@@ -91,36 +89,21 @@ Task<Result<Path>> extract_audio(asio::any_io_executor ex, FileLane& lane, Path 
 }
 
 Path audio_mark(const Path& journal) {
-    const auto stem = store::stem_of_journal(journal);
-    return stem.parent_path() / fmt::format(".{}{}", stem.filename().string(), mark_ending);
+    return mark_beside(journal, mark_ending);
 }
 
 Task<void> set_audio_mark(FileLane& lane, Path journal) {
-    auto strand = lane.strand();
-    const auto made = co_await lane.run(strand, [&]() -> Result<> {
-        auto file = lane.fs().create(audio_mark(journal));
-        if (!file && file.error().code != Errc::busy) return file.error();
-        return lane.fs().sync_folder(store::folder_of(journal));
-    });
-    if (!made)
-        WEIR_LOG(warn, "a start after a kill would not know that the sound is wanted too",
-                 {"error", made.error().text()});
+    return set_mark(lane, std::move(journal), std::string(mark_ending));
 }
 
 Task<bool> has_audio_mark(FileLane& lane, Path journal) {
-    auto strand = lane.strand();
-    bool there = false;
-    (void)(co_await lane.run(strand, [&]() -> Result<> {
-        auto found = lane.fs().exists(audio_mark(journal));
-        there = found && *found;
-        return {};
-    })).has_value();
-    co_return there;
+    std::string ending(mark_ending);
+    const auto text = co_await read_mark(lane, std::move(journal), std::move(ending));
+    co_return text.has_value();
 }
 
 Task<void> clear_audio_mark(FileLane& lane, Path journal) {
-    auto strand = lane.strand();
-    (void)(co_await lane.run(strand, [&] { return remove_if_there(lane.fs(), audio_mark(journal)); })).has_value();
+    return clear_mark(lane, std::move(journal), std::string(mark_ending));
 }
 
 Task<std::vector<Path>> marked_journals(FileLane& lane, Path folder) {
@@ -129,17 +112,7 @@ Task<std::vector<Path>> marked_journals(FileLane& lane, Path folder) {
     (void)(co_await lane.run(strand, [&]() -> Result<> {
         auto entries = lane.fs().list(folder);
         if (!entries) return entries.error();
-        for (const auto& e : *entries) {
-            const std::string_view name = e.name;
-            if (e.is_directory || !name.starts_with('.') || !name.ends_with(mark_ending)) continue;
-            const auto stem = name.substr(1, name.size() - 1 - std::min(name.size() - 1, mark_ending.size()));
-            const auto journal = folder / (std::string(stem) + std::string(store::journal_ending));
-            const auto there = lane.fs().exists(journal);
-            if (there && *there)
-                found.push_back(journal);
-            else if (there)
-                (void)remove_if_there(lane.fs(), folder / e.name).has_value();
-        }
+        found = marked_in(lane.fs(), folder, *entries, mark_ending);
         return {};
     })).has_value();
     co_return found;

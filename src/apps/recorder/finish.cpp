@@ -1,0 +1,47 @@
+#include "apps/recorder/finish.h"
+
+#include "apps/tools/apart.h"
+#include "store/finalise.h"
+
+namespace weir::apps {
+namespace {
+
+/// The media tool shields its clean-up; as tasks of their own its calls leave the rest of the finishing cancellable.
+store::FinaliseTools cancellable_tools() {
+    store::FinaliseTools tools;
+    tools.write = [](asio::any_io_executor ex, media::JoinPlan plan) -> Task<Result<media::Summary>> {
+        auto work = media::join(ex, std::move(plan));
+        return apart(ex, std::move(work));
+    };
+    tools.summarise = [](asio::any_io_executor ex, std::string path) -> Task<Result<media::Summary>> {
+        auto work = media::summarise(ex, std::move(path));
+        return apart(ex, std::move(work));
+    };
+    return tools;
+}
+
+}  // namespace
+
+Task<Result<FinishedRecording>> finish_recording(asio::any_io_executor ex, Clock& clock, FileLane& lane, Path journal,
+                                                 bool keep_raw) {
+    auto tools = cancellable_tools();
+    auto done = co_await store::finalise_with(ex, clock, lane, std::move(journal), keep_raw, std::move(tools));
+    if (!done) co_return within("finish", done.error());
+    FinishedRecording out;
+    out.file = done->file;
+    out.journal = done->journal;
+    out.bytes = done->bytes;
+    out.duration = done->duration;
+    auto verdict = co_await store::verify(ex, lane, done->file);
+    if (!verdict) co_return within("verify", verdict.error());
+    out.asked = verdict->asked;
+    out.got = verdict->got;
+    out.missing = verdict->missing;
+    out.gaps = verdict->gaps.size();
+    if (verdict->state == store::Verdict::State::damaged && !verdict->complaints.empty())
+        co_return Error{Errc::io, fmt::format("{} is damaged: {}", done->file.string(), verdict->complaints.front()),
+                        "verify"};
+    co_return out;
+}
+
+}  // namespace weir::apps
