@@ -322,6 +322,18 @@ Result<Claims> verify(std::string_view token, const Key& key, std::int64_t now) 
     return claims;
 }
 
+Result<std::string> payload_of(std::string_view token) {
+    const auto bad = [](std::string what) { return Error{Errc::bad_input, std::move(what), "token"}; };
+    if (token.size() > max_token) return bad(fmt::format("token above {} bytes", max_token));
+    if (std::count(token.begin(), token.end(), '.') != 2) return bad("token contains an invalid number of segments");
+    const std::size_t one = token.find('.'), two = token.rfind('.');
+    auto part = token.substr(one + 1, two - one - 1);
+    while (part.ends_with('=')) part.remove_suffix(1);
+    auto payload = from_base64url(part);
+    if (!payload) return bad("token is malformed: payload is not base64url");
+    return std::move(*payload);
+}
+
 std::string sign(const Claims& claims, const Secret& secret) {
     json::object payload;
     if (!claims.audience.empty()) payload["aud"] = array_of(claims.audience);

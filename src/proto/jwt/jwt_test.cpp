@@ -319,5 +319,16 @@ TEST(Jwt, ANumberThatIsNoneIsRefused) {
             << number;
 }
 
+TEST(JwtPayload, IsReadWithoutAskingWhoMadeIt) {
+    for (const auto* token : {"e30.eyJhIjoxfQ.c2ln", "e30.eyJhIjoxfQ==.", "..", "??.eyJhIjoxfQ.??"}) {
+        const auto payload = payload_of(token);
+        ASSERT_TRUE(payload) << token;
+        EXPECT_EQ(*payload, std::string_view(token) == ".." ? "" : R"({"a":1})");
+    }
+    for (const auto& token : {std::string("a.b"), std::string("a.b.c.d"), std::string("a.?.c"), std::string("a.b.c"),
+                              "a." + std::string(8192, 'A') + ".c"})
+        EXPECT_EQ(payload_of(token).error().code, Errc::bad_input);
+}
+
 }  // namespace
 }  // namespace weir::jwt
