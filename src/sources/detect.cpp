@@ -3,19 +3,17 @@
 #include <algorithm>
 #include <limits>
 
-#include "base/log.h"
-#include "base/secret.h"
 #include "base/text.h"
 #include "proto/hls/playlist.h"
 #include "runtime/deadline.h"
 #include "runtime/task_group.h"
+#include "sources/start_waiter.h"
 
 namespace weir {
 namespace {
 
 constexpr std::size_t look_at = 1024;
 constexpr std::size_t most_for_mp4 = 4u << 20;
-constexpr int short_tries = 3;
 constexpr std::uint64_t longest_file = std::uint64_t{1} << 45;  ///< some live servers name a length without end
 constexpr Millis patience_first_bytes{30'000};
 
@@ -86,15 +84,6 @@ std::string_view audio_ending(std::string_view text) {
 
 std::string_view as_text(std::span<const std::byte> bytes) noexcept {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-/// Is it the way to the thing that is disturbed? Then it is worth another try even when nobody wants to wait.
-bool is_passing(const Error& e) {
-    return e.code == Errc::timed_out || e.code == Errc::lost_peer || e.code == Errc::busy || e.status >= 500;
-}
-
-bool is_refusal_of_ours(const Error& e) {
-    return (e.code == Errc::denied && e.status == 0) || e.code == Errc::cancelled || e.code == Errc::unsupported;
 }
 
 Error no_media(const Sniffed& s) {
@@ -203,10 +192,7 @@ Task<Result<Detected>> detect(Clock& clock, HttpClient& http, CookieJar* cookies
                               Demand& demand) {
     co_await errors_not_throws();
     const UrlGuard guard(settings.url);
-    const auto until = clock.now() + settings.wait_for_start;
-    Backoff passing({Millis{500}, Millis{4'000}, 2.0}, settings.seed);
-    Backoff waiting({Millis{1'000}, Millis{5'000}, 1.5}, settings.seed);
-    bool said = false;
+    StartWaiter waiter(clock, settings.wait_for_start, settings.seed, settings.seed);
     while (true) {
         HttpRequest request;
         request.url = settings.url;
@@ -223,17 +209,7 @@ Task<Result<Detected>> detect(Clock& clock, HttpClient& http, CookieJar* cookies
             if (form != Form::page && form != Form::nothing && form != Form::unknown) co_return found;
         }
         const Error e = found ? no_media(found->sniffed) : found.error();
-        if (demand.stop.asked()) co_return Error{Errc::cancelled, demand.stop.reason()};
-        if (is_refusal_of_ours(e)) co_return e;
-        const bool patient = clock.now() < until && e.code != Errc::bad_input;
-        if (!patient && !(is_passing(e) && passing.attempts() < short_tries)) co_return e;
-        if (patient && !std::exchange(said, true))
-            WEIR_LOG(info, "waiting for the stream to begin", {"url", masked_url(settings.url.text())},
-                     {"why", e.text()});
-        const auto pause = (patient ? waiting : passing).next(e.retry_after);
-        const auto wake = patient ? std::min(clock.now() + pause, until) : clock.now() + pause;
-        const bool slept = co_await clock.sleep_until(wake);
-        if (!slept) co_return Error{Errc::cancelled, demand.stop.reason()};
+        if (auto again = co_await waiter.wait(e, settings.url, demand); !again) co_return again.error();
     }
 }
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "sources/hls/cutters.h"
+#include "sources/start_waiter.h"
 
 namespace weir::hls {
 namespace {
@@ -14,15 +15,8 @@ using namespace std::chrono_literals;
 
 constexpr auto playlist_deadline = 15s;
 
-bool is_guard(const Error& e) {
-    return e.code == Errc::denied && e.status == 0;
-}
 bool is_hard(const Error& e) {
     return e.status == 403 || e.status == 404 || e.status == 410;
-}
-/// May a first try have had bad luck?
-bool is_passing(const Error& e) {
-    return e.status >= 500 || e.code == Errc::busy || e.code == Errc::timed_out || e.code == Errc::lost_peer;
 }
 
 Error not_yet() {
@@ -100,10 +94,8 @@ std::uint64_t Lane::behind() const noexcept {
 }
 
 Task<Result<Loader::Loaded>> Lane::first_load(Demand& demand, Url url) {
-    const auto until = clock_.now() + settings_.wait_for_start;
-    Backoff passing({Millis{500}, Millis{4'000}, 2.0}, jitter_seed());
-    Backoff waiting({Millis{1'000}, Millis{5'000}, 1.5}, jitter_seed());
-    bool said = false;
+    const auto short_seed = jitter_seed(), patient_seed = jitter_seed();
+    StartWaiter waiter(clock_, settings_.wait_for_start, short_seed, patient_seed);
     while (true) {
         ++stats_.playlists;
         auto loaded = co_await p_.loader.playlist(url, clock_.now() + playlist_deadline, 5s);
@@ -114,16 +106,7 @@ Task<Result<Loader::Loaded>> Lane::first_load(Demand& demand, Url url) {
                 co_return Error{Errc::not_found, "the playlist is finished and has no segments", "playlist"};
         }
         const Error e = loaded ? not_yet() : loaded.error();
-        if (demand.stop.asked()) co_return Error{Errc::cancelled, demand.stop.reason()};
-        if (is_guard(e) || e.code == Errc::cancelled || e.code == Errc::unsupported) co_return e;
-        const bool patient = clock_.now() < until && e.code != Errc::bad_input;
-        if (!patient && !(is_passing(e) && passing.attempts() < 3)) co_return e;
-        if (patient && !std::exchange(said, true))
-            WEIR_LOG(info, "waiting for the stream to begin", {"url", masked_url(url.text())}, {"why", e.text()});
-        const auto pause = (patient ? waiting : passing).next(e.retry_after);
-        const auto wake = patient ? std::min(clock_.now() + pause, until) : clock_.now() + pause;
-        const bool came = co_await clock_.sleep_until(wake);
-        if (!came) co_return Error{Errc::cancelled, demand.stop.reason()};
+        if (auto again = co_await waiter.wait(e, url, demand); !again) co_return again.error();
     }
 }
 
