@@ -6,11 +6,12 @@
 
 #include "base/env.h"
 #include "base/log.h"
+#include "base/secret.h"
 
 namespace weir::fc2 {
 namespace {
 
-constexpr Millis api_time{20'000};
+constexpr Millis api_time{20'000}, page_time{60'000};
 constexpr std::uint64_t most_answer = 4u << 20;
 constexpr std::size_t most_told = 10'000;
 constexpr Millis longest_penalty = std::chrono::minutes(10);
@@ -187,11 +188,15 @@ Task<Result<std::unordered_set<std::string>>> Api::live_channels(bool adult) {
 }
 
 Task<Result<HttpResponse>> Api::page(std::string_view path) {
+    return fetch(at(path));
+}
+
+Task<Result<HttpResponse>> Api::fetch(Url url) {
     HttpRequest request;
-    request.url = at(path);
+    request.url = std::move(url);
     request.headers = agent_header();
     request.cookies = &cookies_;
-    request.deadline = shard_.clock().now() + Millis(60'000);
+    request.deadline = shard_.clock().now() + page_time;
     request.max_body = 2 * most_answer;
     auto answer = co_await http_.fetch(std::move(request));
     co_return answer;

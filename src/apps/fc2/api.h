@@ -25,11 +25,15 @@ public:
     /// A page for people, for the login probe; not limited.
     Task<Result<HttpResponse>> page(std::string_view path);
 
+    /// A playlist, to see that it can be had; not limited.
+    Task<Result<HttpResponse>> fetch(Url url);
+
     /// What the handshake of a websocket at `to` carries: origin, agent, the jar's cookies.
     [[nodiscard]] std::vector<std::pair<std::string, std::string>> socket_headers(const Url& to) const;
     [[nodiscard]] std::vector<std::pair<std::string, std::string>> agent_header() const;
     [[nodiscard]] const Hosts& hosts() const noexcept { return hosts_; }
     [[nodiscard]] sites::RateLimiter& limiter() noexcept { return limiter_; }
+    [[nodiscard]] const sites::RateLimiter& limiter() const noexcept { return limiter_; }
     [[nodiscard]] std::uint64_t requests() const noexcept { return requests_; }
 
 private:

@@ -1,0 +1,143 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/fc2/api.h"
+#include "apps/fc2/directory.h"
+#include "apps/fc2/fc2.h"
+#include "apps/fc2/session.h"
+#include "base/log.h"
+
+namespace weir::fc2 {
+
+struct Site::Inner {
+    Inner(Shard& s, HttpClient& http, std::shared_ptr<Resolver> r, CookieJar& cookies, Settings given)
+        : shard(s),
+          resolver(std::move(r)),
+          settings(std::move(given)),
+          api(shard, http, cookies, settings),
+          directory(shard, api, settings.seed) {}
+
+    Shard& shard;
+    std::shared_ptr<Resolver> resolver;
+    const Settings settings;
+    Api api;
+    Directory directory;
+};
+
+namespace {
+
+/// What only our own Channel reads of a Live.
+struct LiveOfFc2 {
+    std::string channel, version;
+    std::int64_t start = 0;
+};
+
+/// Title and viewers change during a live; its start does not.
+std::string live_id(const std::string& channel, const Member& member) {
+    if (member.start > 0) return fmt::format("{}-{}", channel, member.start);
+    return fmt::format("{}-{}", channel, member.version.empty() ? "live" : member.version);
+}
+
+class FollowedChannel final : public sites::Channel {
+public:
+    FollowedChannel(std::shared_ptr<Site::Inner> site, std::string id, Params params)
+        : site_(std::move(site)),
+          id_(std::move(id)),
+          params_(std::move(params)),
+          place_(site_->directory.join(params_.base.wait_poll_interval)) {}
+    ~FollowedChannel() override { site_->directory.leave(*place_); }
+    FollowedChannel(const FollowedChannel&) = delete;
+
+    Task<Result<std::optional<sites::Live>>> look() override;
+    [[nodiscard]] Millis pace(Millis wished) const override { return site_->directory.pace(wished); }
+    [[nodiscard]] std::unique_ptr<sites::Session> open(const sites::Live& live,
+                                                       sites::Session::Listener listener) override;
+    [[nodiscard]] std::string_view site() const override { return "fc2"; }
+    [[nodiscard]] std::string_view chat_extension() const override { return "fc2chat.json"; }
+    [[nodiscard]] std::vector<std::pair<std::string, std::string>> media_headers() const override {
+        return site_->api.agent_header();
+    }
+
+private:
+    [[nodiscard]] sites::Live live_of(Member member) const;
+
+    const std::shared_ptr<Site::Inner> site_;
+    const std::string id_;
+    const Params params_;
+    const std::unique_ptr<Directory::Place> place_;
+};
+
+Task<Result<std::optional<sites::Live>>> FollowedChannel::look() {
+    std::optional<sites::Live> live;
+    const bool worth = co_await site_->directory.worth_asking(id_, *place_);
+    if (!worth) co_return live;
+    auto member = co_await site_->api.member(id_);
+    if (!member) co_return member.error();
+    if (member->live) live = live_of(std::move(*member));
+    co_return live;
+}
+
+sites::Live FollowedChannel::live_of(Member member) const {
+    sites::Live live;
+    live.channel_id = member.channel_id.empty() ? id_ : member.channel_id;
+    live.id = live_id(live.channel_id, member);
+    live.of_site = std::make_shared<LiveOfFc2>(LiveOfFc2{live.channel_id, member.version, member.start});
+    live.channel_name = std::move(member.name);
+    live.title = std::move(member.title);
+    live.metadata = std::move(member.metadata);
+    live.info_json = std::move(member.info_json);
+    live.metadata_json = live.info_json;
+    while (live.metadata_json.ends_with('\n')) live.metadata_json.pop_back();
+    if (!member.image.empty())
+        if (auto url = resolve_url(site_->api.hosts().live, member.image)) live.thumbnail = std::move(*url);
+    return live;
+}
+
+std::unique_ptr<sites::Session> FollowedChannel::open(const sites::Live& live, sites::Session::Listener listener) {
+    LiveOfFc2 of{live.channel_id, {}, 0};
+    if (live.of_site) of = *std::static_pointer_cast<const LiveOfFc2>(live.of_site);
+    SessionPlan plan{site_->shard, site_->resolver, site_->api, site_->settings, site_,
+                     of.channel,   of.version,      of.start,   params_};
+    return make_session(std::move(plan), std::move(listener));
+}
+
+}  // namespace
+
+Site::Site(Shard& shard, HttpClient& http, std::shared_ptr<Resolver> resolver, CookieJar& cookies, Settings settings)
+    : inner_(std::make_shared<Inner>(shard, http, std::move(resolver), cookies, std::move(settings))) {}
+
+Site::~Site() = default;
+
+std::shared_ptr<sites::Channel> Site::channel(std::string id, const Params& params) {
+    return std::make_shared<FollowedChannel>(inner_, std::move(id), params);
+}
+
+/// Two pages as a browser would see them; what they set as cookies is half of the purpose (FC2-120).
+Task<Result<std::optional<std::string>>> Site::probe() {
+    std::optional<std::string> nobody;
+    const auto& id = inner_->settings.hosts.id;
+    auto login = co_await inner_->api.page("/login/");
+    if (!login) co_return within("login probe", login.error());
+    auto home = co_await inner_->api.page("/");
+    if (!home) co_return within("login probe", home.error());
+    for (const auto* page : {&*login, &*home})
+        if (page->head.status >= 500 || page->head.status == 429)
+            co_return within("login probe", status_error(page->head));
+    const auto& there = login->head.url;
+    const bool known = login->head.status == 200 && there.host == id.host && there.port == id.port &&
+                       login->body.find("nickname") != std::string::npos;
+    const auto seen = parse_home_page(home->body);
+    if (!known || home->head.status != 200 || !seen.logged_in) co_return nobody;
+    co_return std::optional<std::string>(seen.user_name);
+}
+
+Task<void> Site::stop() {
+    co_await inner_->directory.stop();
+}
+
+std::uint64_t Site::requests() const noexcept {
+    return inner_->api.requests();
+}
+
+}  // namespace weir::fc2
