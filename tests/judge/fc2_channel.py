@@ -227,6 +227,8 @@ class Channel:
             session.say(name, arguments)
 
     def comment(self, *comments: dict) -> None:
+        """Said now, and replayed to everybody who connects later."""
+        self.history += [{**c, "history": 1} for c in comments]
         self.say("comment", {"comments": list(comments)})
 
     def as_member(self, viewer: str) -> dict:
