@@ -20,6 +20,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Micros patience_stopped = 1500ms, patience_ended = 15s;
+constexpr int most_addresses = 8;  ///< for the first playlist
 
 }  // namespace
 
@@ -74,9 +75,9 @@ void Follower::follow(Url url) {
 Task<Result<>> Follower::prepare(Demand& demand) {
     co_await errors_not_throws();
     if (main_.prepared()) co_return Result<>();
-    const Url wanted = settings_.url;
-    auto loaded = co_await main_.first_load(demand, wanted);
+    auto loaded = co_await load_first(demand);
     if (!loaded) co_return loaded.error();
+    const Url wanted = settings_.url;
     Url media = wanted;
     if (std::holds_alternative<MasterPlaylist>(loaded->playlist)) {
         master_url_ = wanted;
@@ -85,6 +86,34 @@ Task<Result<>> Follower::prepare(Demand& demand) {
         media = main_url_;
     }
     co_return co_await main_.enter(std::move(*loaded), std::move(media));
+}
+
+/// A session that was gone before the first playlist came gives a new address as a later one would.
+Task<Result<Loader::Loaded>> Follower::load_first(Demand& demand) {
+    const auto until = presentation_.clock.now() + settings_.wait_for_start;
+    Backoff pause({Millis{500}, Millis{5'000}, 2.0}, std::uint64_t{presentation_.random()} << 16 | 1);
+    for (int tries = 1;; ++tries) {
+        Url wanted = settings_.url;
+        auto loaded = co_await main_.first_load(demand, wanted);
+        if (loaded) settings_.url = std::move(wanted);
+        const bool refused = !loaded && loaded.error().status == 403 && settings_.fresh_address;
+        if (!refused || demand.stop.asked()) co_return loaded;
+        const bool enough = tries >= most_addresses || (tries > 1 && presentation_.clock.now() >= until);
+        if (enough) co_return loaded;
+        auto fresh = co_await ask_for_address();
+        if (fresh && *fresh) settings_.url = **fresh;
+        if (!fresh && fresh.error().code == Errc::cancelled) co_return fresh.error();
+        if (fresh && *fresh && tries == 1) continue;
+        const bool slept = co_await presentation_.clock.sleep_for(pause.next());
+        if (!slept) co_return Error{Errc::cancelled, demand.stop.reason()};
+    }
+}
+
+Task<Result<std::optional<Url>>> Follower::ask_for_address() {
+    auto asking = settings_.fresh_address();
+    auto fresh = co_await std::move(asking);
+    if (fresh && *fresh) loader_.trust(**fresh);
+    co_return fresh;
 }
 
 /// The variant and its sound; `loaded` becomes the variant's playlist.
@@ -199,6 +228,10 @@ Task<void> Follower::end_beside(Demand& demand, const Result<End>& ended) {
 /// The same rendition in a newer multivariant playlist: addresses may be signed and expire.
 Task<Result<std::optional<Url>>> Follower::fresh_address(const Lane& lane) {
     std::optional<Url> none;
+    if (!master_ && lane.number() == 0 && settings_.fresh_address) {
+        auto asked = co_await ask_for_address();
+        co_return asked;
+    }
     if (!master_) co_return none;
     auto fresh = co_await loader_.playlist(master_url_, presentation_.clock.now() + 15s, 2s);
     if (!fresh) co_return fresh.error();

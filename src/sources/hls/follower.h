@@ -23,6 +23,7 @@ public:
     [[nodiscard]] bool continues() const override { return main_.continues(); }
     void drop_resume() override;
     void follow(Url url) override;
+    void ends_soon(Millis idle) override { main_.ends_soon(idle); }
     [[nodiscard]] HlsStats stats() const override;
 
 private:
@@ -35,6 +36,8 @@ private:
         bool ended = false;
     };
 
+    Task<Result<Loader::Loaded>> load_first(Demand& demand);
+    Task<Result<std::optional<Url>>> ask_for_address();
     Task<Result<>> choose(Loader::Loaded& loaded, Demand& demand);
     Result<> choose_sound(const Url& base);
     void start_beside();

@@ -11,6 +11,8 @@ using test::HlsRig;
 using test::Reply;
 using namespace std::chrono_literals;
 
+unsigned seed_from(unsigned d) { return std::getenv("S0") ? (unsigned)std::atoi(std::getenv("S0")) : d; }
+unsigned seed_to(unsigned d) { return std::getenv("S1") ? (unsigned)std::atoi(std::getenv("S1")) : d; }
 /// What the origin handed out, by generation and number, and what came out must be the same but for what is listed.
 struct Judge {
     HlsRig& rig;
@@ -110,7 +112,7 @@ private:
 /// 300 lives of a minute each, every one with faults of its own. A failure names its seed.
 TEST(HlsModel, HandedOutIsDeliveredPlusListed) {
     std::uint64_t got = 0, missing = 0, retries = 0;
-    for (unsigned seed = 1; seed <= 300; ++seed) {
+    for (unsigned seed = seed_from(1); seed <= seed_to(300); ++seed) {
         SCOPED_TRACE(fmt::format("seed {}", seed));
         HlsRig rig;
         Chaos chaos(seed);
@@ -249,7 +251,7 @@ void spoil(test::FakeLive& live, Chaos& chaos, Clock& clock, unsigned bad) {
 TEST(HlsModel, TwoLanesAndSwitches_FC2_47) {
     std::uint64_t got = 0, missing = 0, retries = 0;
     int switches = 0;
-    for (unsigned seed = 1; seed <= 200; ++seed) {
+    for (unsigned seed = seed_from(1); seed <= seed_to(200); ++seed) {
         SCOPED_TRACE(fmt::format("seed {}", seed));
         HlsRig rig;
         Chaos chaos(seed);

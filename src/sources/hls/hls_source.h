@@ -74,6 +74,9 @@ public:
     /// A multivariant playlist stands for the rendition that settings.quality means. Its host is trusted as that of settings.url.
     /// Demand::rendition_wanted does the same by name (as settings.quality), for the multivariant playlist that is known.
     virtual void follow(Url url) = 0;
+    /// Whoever knows says that the live is over: what is listed still comes whole, and run() ends, with EndReason::endlist, when no
+    /// new segment came for `idle` or the playlist is refused (403, 404, 410) twice in a row. Any number of times; the first counts.
+    virtual void ends_soon(Millis idle) = 0;
     [[nodiscard]] virtual HlsStats stats() const = 0;
 };
 

@@ -106,6 +106,7 @@ Task<Result<Loader::Loaded>> Lane::first_load(Demand& demand, Url url) {
                 co_return Error{Errc::not_found, "the playlist is finished and has no segments", "playlist"};
         }
         const Error e = loaded ? not_yet() : loaded.error();
+        if (e.status == 403 && settings_.fresh_address) co_return e;  // no waiting makes that one good
         if (auto again = co_await waiter.wait(e, url, demand); !again) co_return again.error();
     }
 }
@@ -248,6 +249,32 @@ void Lane::playlist_failed(const Error& e) {
         WEIR_LOG(warn, "playlist cannot be read", {"lane", number_}, {"url", masked_url(media_url_.text())},
                  {"why", e.text()});
     playlist_error_ = e;
+    if (ends_idle_ && hard_failures_ >= 2 && !finished_) end_now(e.text());
+}
+
+void Lane::ends_soon(Millis idle) {
+    if (std::exchange(ends_idle_, ends_idle_.value_or(idle))) return;
+    if (running_ && !stopping_ && !finished_) tasks_.spawn(end_when_silent(), "hls last look");
+}
+
+/// However long a request for the playlist hangs.
+Task<void> Lane::end_when_silent() {
+    co_await errors_not_throws();
+    const auto looked = clock_.now() + std::min<Micros>(*ends_idle_, 3 * target_);
+    while (!finished_ && !stopping_) {
+        const auto at = std::max(looked, last_new_ + *ends_idle_);
+        if (clock_.now() >= at) {
+            end_now(fmt::format("no new segment for {} s", ends_idle_->count() / 1000));
+            co_return;
+        }
+        const bool came = co_await clock_.sleep_until(at);
+        if (!came) co_return;
+    }
+}
+
+void Lane::end_now(std::string why) {
+    finished_ = End{EndReason::endlist, "the live was over: " + std::move(why)};
+    work_.notify();
 }
 
 /// The media playlist once more; when it has been refused for a while, at a fresh address of the same rendition.

@@ -82,6 +82,7 @@ public:
     void drop_resume();
 
     Task<Result<End>> run(Demand& demand);  ///< lane 0
+    void ends_soon(Millis idle);            ///< lane 0; see HlsSource
 
     // lane_beside.cpp: the other lanes
     Task<void> run_beside(Url url);
@@ -105,6 +106,8 @@ private:
     // lane.cpp
     Task<Result<Loader::Loaded>> reload();
     Task<void> poll();
+    Task<void> end_when_silent();
+    void end_now(std::string why);
     Task<bool> poll_once(SteadyTime idle_at, Backoff& again, SteadyTime& wake);
     void take(const Loader::Loaded& loaded);
     void note(const MediaPlaylist& media);
@@ -209,7 +212,8 @@ private:
     std::optional<Error> playlist_error_;
     SteadyTime last_new_ = {}, last_taken_ = {};
     std::optional<SteadyTime> refreshed_;
-    std::optional<End> finished_;  ///< nothing new will come
+    std::optional<End> finished_;      ///< nothing new will come
+    std::optional<Millis> ends_idle_;  ///< the live is over: silence that long is its end
     std::size_t date_ranges_ = 0;
 
     // Another playlist

@@ -22,6 +22,7 @@ Task<Result<End>> Lane::run(Demand& demand) {
     last_new_ = last_progress_ = clock_.now();
     running_ = true;
     if (!finished_) tasks_.spawn(poll(), "hls playlist");
+    if (ends_idle_ && !finished_) tasks_.spawn(end_when_silent(), "hls last look");
     if (next_switch_ && !std::exchange(switching_, true)) tasks_.spawn(switch_over(), "hls switch");
     schedule();
     auto ended = co_await commit(demand);

@@ -239,6 +239,7 @@ void Lane::adopt(const Loader::Loaded& loaded, const Url& url) {
     finished_.reset();
     if (media.endlist) finished_ = End{EndReason::endlist, {}};
     if (!finished_ && !polling_) tasks_.spawn(poll(), "hls playlist");
+    if (!finished_ && ends_idle_) tasks_.spawn(end_when_silent(), "hls last look");
     schedule();
     work_.notify();
 }
