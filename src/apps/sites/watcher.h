@@ -6,6 +6,7 @@
 
 #include "apps/sites/events.h"
 #include "apps/sites/live_recording.h"
+#include "apps/sites/live_work.h"
 #include "runtime/stop.h"
 
 namespace weir::sites {
@@ -43,8 +44,8 @@ public:
         std::shared_ptr<Channel> channel;
         std::string fingerprint = {};  ///< equal: nothing to do on a reload
     };
-    Watcher(LiveRecording::Tools tools, Setup setup, EventSink tell);
-    ~Watcher();
+    Watcher(LiveRecording::Tools tools, Setup setup, EventSink tell, LiveWork work = real_live_work());
+    ~Watcher();  ///< run() has ended
 
     /// Until it is stopped; or until the channel was not live, when it is not to be waited for.
     Task<void> run();
@@ -53,7 +54,7 @@ public:
     void update(Setup setup);
     void ask_stop(std::string reason, bool hurry);
     [[nodiscard]] WatchStatus status() const;
-    [[nodiscard]] const Setup& setup() const noexcept;
+    [[nodiscard]] const Setup& setup() const noexcept;  ///< the newest
 
 private:
     struct Inner;
@@ -68,6 +69,7 @@ struct OnceSettings {
 };
 /// Errors: not_found: it is not live, and was not to be waited for; the last try's.
 Task<Result<LiveResult>> record_once(Watcher::Setup setup, LiveRecording::Tools tools, OnceSettings settings,
-                                     const Stop& stop, EventSink tell, std::function<void(LiveRecording*)> current);
+                                     const Stop& stop, EventSink tell, std::function<void(LiveRecording*)> current,
+                                     LiveWork work = real_live_work());
 
 }  // namespace weir::sites
