@@ -157,6 +157,7 @@ Result<> ClientExchange::gather_piece(BodyPiece& piece) {
     piece.bytes = filled > 0 ? buffer_.slice(buffer_.size(), filled) : Bytes{};
     buffer_.commit(filled);
     note_piece(filled);
+    drained_ = drained && filled > 0;
     if (body_ == Body::done || body_ == Body::broken) {
         buffer_ = Buffer(0);
         return {};
@@ -185,6 +186,8 @@ Task<Result<BodyPiece>> ClientExchange::read_piece() {
     for (;;) {
         if (body_ == Body::broken) co_return *body_error_;
         if (body_ != Body::counted && body_ != Body::chunked) co_return piece;
+        if (std::exchange(drained_, false))  // by the piece before: a look would most likely find nothing
+            if (auto r = co_await client_->wait_readable(by); !r) co_return broken(r.error());
         auto gathered = gather_piece(piece);
         if (!gathered) co_return broken(gathered.error());
         if (!piece.bytes.empty()) co_return piece;

@@ -61,6 +61,7 @@ private:
     Bytes raw_;                ///< received, framing still on
     Buffer buffer_{0};         ///< being filled; pieces handed out are slices of it
     std::size_t largest_ = 0;  ///< piece in it
+    bool drained_ = false;     ///< the socket had nothing more behind the last piece
     std::optional<Error> body_error_;
     Millis body_timeout_;
     bool continue_owed_ = false, stay_ = false, chunked_answer_ = false;
