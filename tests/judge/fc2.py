@@ -61,6 +61,7 @@ class Fc2:
         self.canary, self.grace, self.heartbeat_limit, self.linger = CANARY, grace, heartbeat_limit, linger
         self.one_per_viewer, self.keep_requests = one_per_viewer, keep_requests
         self.after_end = 403
+        self.open_key = ""  # a `c` that needs no socket, for programs that only read playlists
         self.channels: dict[str, Channel] = {}
         self.users: dict[str, str] = {}  # value of cookie fcus -> who is logged in
         self.requests: list[Asked] = []
@@ -233,9 +234,8 @@ class Fc2:
 
     def _playlist(self, request: Asked, query: dict) -> tuple[int, str, bytes]:
         channel = self.channels.get(request.channel)
-        session = self._sessions.get(query.get("c", [""])[0])
         live = channel.lives[-1] if channel and channel.lives else None
-        if session is None or live is None or session.channel is not channel or not session.valid(query["c"][0], query.get("d", [""])[0]):
+        if live is None or not self._allowed(channel, query.get("c", [""])[0], query.get("d", [""])[0]):
             return 403, HTML, b"forbidden\n"
         request.gen = live.number
         if live.refused or self._over(live):
@@ -245,6 +245,10 @@ class Fc2:
         # The worker changes from poll to poll, as fixtures/fc2/hls shows.
         text, request.shown = live.playlist(request.mode, self.base("localhost" if live.polls % 2 else "127.0.0.1"))
         return 200, "application/x-mpegURL", text.encode()
+
+    def _allowed(self, channel: Channel, key: str, secret: str) -> bool:
+        session = self._sessions.get(key)
+        return bool(self.open_key and key == self.open_key) or (session is not None and session.channel is channel and session.valid(key, secret))
 
     def _over(self, live: Live) -> bool:
         return live.ended.is_set() and time.monotonic() - live.ended_at > self.linger

@@ -73,7 +73,7 @@ class Live:
     def segments(self, mode: int) -> list[Segment]:
         code = mode // 10 * 10
         if self.shape.kbps:
-            whole = known_media.media(60, kbps=self.shape.kbps).segments
+            whole = known_media.media(max(60, self.shape.skip + self.shape.seconds), kbps=self.shape.kbps).segments
         else:
             whole = known_segments(code, self.shape.seed)
         return whole[self.shape.skip:self.shape.skip + self.shape.seconds]
