@@ -15,8 +15,8 @@ namespace weir::yaml {
 class Complaints {
 public:
     explicit Complaints(std::string file) : file_(std::move(file)) {}
-    void error(Mark at, std::string what);
-    void warning(Mark at, std::string what);
+    void error(Mark at, std::string what);    ///< told in the file's order
+    void warning(Mark at, std::string what);  ///< the first 100 are kept
     [[nodiscard]] const std::vector<std::string>& errors() const noexcept {
         return errors_;
     }  ///< "FILE:LINE:COL: what"
@@ -26,8 +26,15 @@ public:
 
 private:
     std::string file_;
+    std::vector<Mark> places_ = {};  ///< of the errors
     std::vector<std::string> errors_, warnings_;
 };
+
+/// A value as a message shows it: "many" in quotes, the number 10, true, a list; short and printable.
+[[nodiscard]] std::string shown(const Node& node);
+[[nodiscard]] std::string shown(std::string_view text);
+/// As it is written: "48h", "1h30m", "500ms".
+[[nodiscard]] std::string go_duration_text(Millis duration);
 
 /// Reads the keys of one mapping into variables. A key that is absent or null leaves its variable alone; a value of the wrong kind is an
 /// error that says what is wanted, what stands there and how to write it. finish() warns of keys nobody asked for, with the
@@ -40,7 +47,8 @@ public:
     bool read(std::string_view key, std::string& into);
     bool read(std::string_view key, bool& into);  ///< true/false in the spellings of YAML 1.1 that Go's library takes
     bool read(std::string_view key, int& into, int least, int most);
-    bool read(std::string_view key, std::vector<std::string>& into);
+    bool read(std::string_view key,
+              std::vector<std::string>& into);  ///< what stands there is never shown: URLs with tokens
     bool read(std::string_view key, std::map<std::string, std::string>& into);  ///< merged key by key
     /// Go's durations: "500ms", "1h30m" (FC2-105); a bare number is an error that shows "10s".
     bool read_duration(std::string_view key, Millis& into, Millis least, Millis most);
@@ -51,8 +59,10 @@ public:
                       const std::function<Result<>(const std::string&)>& check);
     /// An old name: read like `key` was meant, with a warning that says what to write.
     void deprecated(std::string_view key, std::string_view instead);
-    [[nodiscard]] Mark place_of(std::string_view key) const;  ///< of its value
-    void finish();
+    [[nodiscard]] Mark place_of(std::string_view key) const;        ///< of its value
+    [[nodiscard]] std::string path_of(std::string_view key) const;  ///< "defaultParams.quality"
+    /// `elsewhere`: keys that are known in another place, and what is said when they stand here.
+    void finish(const std::map<std::string, std::string>& elsewhere = {});
 
 private:
     const Node* take(std::string_view key);
