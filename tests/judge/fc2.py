@@ -22,7 +22,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, Optional
+from typing import Optional
 from urllib.parse import parse_qs, urlsplit
 
 from . import fc2_answers as answers
@@ -234,8 +234,8 @@ class Fc2:
 
     def _playlist(self, request: Asked, query: dict) -> tuple[int, str, bytes]:
         channel = self.channels.get(request.channel)
-        live = channel.lives[-1] if channel and channel.lives else None
-        if live is None or not self._allowed(channel, query.get("c", [""])[0], query.get("d", [""])[0]):
+        live = self._live_of(channel, query.get("c", [""])[0], query.get("d", [""])[0])
+        if live is None:
             return 403, HTML, b"forbidden\n"
         request.gen = live.number
         if live.refused or self._over(live):
@@ -246,9 +246,14 @@ class Fc2:
         text, request.shown = live.playlist(request.mode, self.base("localhost" if live.polls % 2 else "127.0.0.1"))
         return 200, "application/x-mpegURL", text.encode()
 
-    def _allowed(self, channel: Channel, key: str, secret: str) -> bool:
+    def _live_of(self, channel: Optional[Channel], key: str, secret: str) -> Optional[Live]:
+        """What that address plays, if it is accepted: the live of its session, never the next one of that channel."""
+        if channel is None or not channel.lives:
+            return None
+        if self.open_key and key == self.open_key:
+            return channel.lives[-1]
         session = self._sessions.get(key)
-        return bool(self.open_key and key == self.open_key) or (session is not None and session.channel is channel and session.valid(key, secret))
+        return session.live if session and session.channel is channel and session.valid(key, secret) else None
 
     def _over(self, live: Live) -> bool:
         return live.ended.is_set() and time.monotonic() - live.ended_at > self.linger

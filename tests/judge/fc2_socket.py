@@ -24,6 +24,7 @@ CUTS = (RST, FIN, CLOSE_1000, SILENT)
 class ControlSession:
     def __init__(self, fake: "Fc2", channel: "Channel", sock: socket.socket, early: bytes, viewer: str, orz: str, number: int):
         self.fake, self.channel, self.viewer, self.orz, self.number = fake, channel, viewer, orz, number
+        self.live = channel.live()
         self.key = f"{fake.canary}c{number}"        # `c` of its playlists' addresses
         self.secret = f"{fake.canary}d{number}-{os.urandom(12).hex()}"
         self.opened = self.last_beat = time.monotonic()

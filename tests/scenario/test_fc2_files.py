@@ -1,8 +1,7 @@
 """The files of an FC2 recording: chat, info, thumbnail, forms and switches; and the name fc2-live-dl-go (FC2 sections 2.5, 2.6, 6)."""
 import json
 import os
-import re
-import time
+import signal
 
 import pytest
 
@@ -12,7 +11,7 @@ from judge.fc2_answers import JPEG
 from judge.fc2_channel import Shape, comment
 from judge.fc2_run import CHANNEL, case, lines_with, segments_fetched, summaries  # noqa: F401
 from judge.units import AUDIO, of_kind, read_ts, read_units
-from judge.weir import FAILED, WHOLE, WRONG_USE, binary, run, wait_until
+from judge.weir import WHOLE, WRONG_USE, binary, run, wait_until
 
 KEYS = ("user_name", "comment", "timestamp", "encrypted_user_id", "orz_token", "hash", "color", "size", "lang", "anonymous", "history")
 
@@ -183,14 +182,23 @@ def test_extract_audio_makes_the_sound_apart(case):
     case.exact(live, weir, alone=False)
 
 
-def test_concat_joins_the_parts_of_a_name(case):
+def test_FC2_92_concat_joins_the_parts_of_a_live(case):
     channel = case.fake.channel(CHANNEL)
-    for number, shape in enumerate((Shape(seconds=6), Shape(seconds=7, first=500, skip=20))):
-        channel.begin(shape)
-        weir = case.download("--concat", "-x")
-    assert "out.combined.mp4" in case.left(), weir.story()
-    wanted = [u.digest for live in channel.lives for handed in live.truth() for u in of_kind(handed.segment.units, AUDIO)]
-    assert [u.digest for u in of_kind(read_units(case.folder / "out.combined.mp4"), AUDIO)] == wanted
+    live = channel.begin(Shape(stays=True, seconds=60, window=60))
+    with case.start("--concat", "-x") as weir:
+        segments_fetched(case, 8)
+        weir.signal(signal.SIGTERM)
+        weir.wait(5, WHOLE)
+    other = case.fake.channel("5").begin(Shape(seconds=5, skip=30))
+    case.download("--concat", name="out and more.{{ .Ext }}", channel="5")
+    with case.start("--concat", "-x") as weir:
+        segments_fetched(case, 24)
+        live.end()
+        weir.wait(60, WHOLE)
+    assert {"out.mp4", "out.1.mp4", "out.combined.mp4", "out.combined.m4a"} <= set(case.left()), f"{case.left()}\n{weir.story()}"
+    verdict = verify.delivery(live.truth(), read_units(case.folder / "out.combined.mp4"), set())
+    assert verdict.complaints() == [], f"{verdict.complaints()}\n{weir.story()}"
+    case.exact(other, weir, name="out and more", alone=False)
 
 
 def null_packets(x):

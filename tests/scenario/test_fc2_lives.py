@@ -8,10 +8,10 @@ import pytest
 
 from judge import faults, verify
 from judge.faults import status
-from judge.fc2_channel import QUALITIES, Shape
+from judge.fc2_channel import Shape
 from judge.fc2_run import CHANNEL, WatchRun, case, config, lines_with, segments_fetched, summaries  # noqa: F401
 from judge.units import read_units
-from judge.weir import FAILED, SCALE, WHOLE, WRONG_USE, wait_until
+from judge.weir import FAILED, SCALE, WHOLE, wait_until
 
 TEMPLATE = "{{ .Title }}.{{ .Ext }}"
 FOREVER = Shape(stays=True, seconds=60, window=60)
@@ -78,7 +78,7 @@ def test_the_end_takes_nothing_away_even_when_playlists_are_refused_at_once(case
 
 # ---------------------------------------------------------------- refusals
 
-@pytest.mark.parametrize("code, word", [(4507, "login"), (4101, "pa")], ids=["login required", "paid"])
+@pytest.mark.parametrize("code, word", [(4507, "login"), (4101, "paid")], ids=["login required", "paid"])
 def test_FC2_40_a_refusal_is_told_once_and_asked_about_more_and_more_rarely(case, code, word):
     channel = case.fake.channel(CHANNEL, refuse_code=code)
     channel.begin(FOREVER)
@@ -118,11 +118,21 @@ def test_a_live_that_becomes_paid_keeps_what_there_was(case):
 
 
 def test_download_gives_up_after_its_tries(case):
-    case.fake.channel(CHANNEL, refuse_code=4512).begin(FOREVER)
+    case.fake.channel(CHANNEL, refuse_code=4507).begin(FOREVER)
     begun = time.monotonic()
     weir = case.download("--max-tries", "2", seconds=60, expect=FAILED)
     assert len(case.fake.sessions()) == 2 and time.monotonic() - begun > 0.5, weir.story()
     assert case.left() == []
+
+
+def test_FC2_24_a_viewer_who_seems_to_watch_twice_tries_again(case):
+    channel = case.fake.channel(CHANNEL, refuse_code=4512)
+    live = channel.begin(Shape(seconds=20, window=60))
+    with case.start() as weir:
+        wait_until(lambda: len(case.fake.sessions()) == 2, 40, "another try")
+        channel.refuse_code = None
+        weir.wait(90, WHOLE)
+    case.exact(live, weir)
 
 
 def test_no_wait_ends_at_once_when_it_is_not_live(case):

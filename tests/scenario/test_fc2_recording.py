@@ -3,13 +3,13 @@ import time
 
 import pytest
 
-from judge import checks, faults, verify
+from judge import faults, verify
 from judge.faults import status
 from judge.fc2_channel import QUALITIES, Shape
-from judge.fc2_run import CHANNEL, case, lines_with, segments_fetched, summaries  # noqa: F401
+from judge.fc2_run import CHANNEL, case, segments_fetched, summaries  # noqa: F401
 from judge.fc2_socket import CUTS, SILENT
 from judge.media import RATE
-from judge.units import VIDEO, of_kind, read_units
+from judge.units import read_units
 from judge.weir import WHOLE, wait_until
 
 WIDE = Shape(window=60)  # what is late is not lost

@@ -10,7 +10,7 @@ import pytest
 
 from judge.fc2 import CANARY
 from judge.fc2_channel import Shape
-from judge.fc2_run import CHANNEL, Case, WatchRun, case, config, lines_with, segments_fetched  # noqa: F401
+from judge.fc2_run import CHANNEL, WatchRun, case, config, segments_fetched  # noqa: F401
 from judge.units import read_units
 from judge.weir import WHOLE, WRONG_USE, run, wait_until
 
