@@ -13,6 +13,7 @@ home, thumb, socket, playlist, segment, and by channel.
 from __future__ import annotations
 
 import base64
+import collections
 import hashlib
 import json
 import re
@@ -56,9 +57,11 @@ class ChannelFault(Fault):
 
 class Fc2:
     def __init__(self, *, tls: Optional[TestCa] = None, host: str = "127.0.0.1", grace: float = 150.0, heartbeat_limit: float = 150.0,
-                 linger: float = 3.0, one_per_viewer: bool = False, keep_requests: bool = True):
-        """`grace`: how long an address outlives its socket. `linger`: how long playlists are served after the live's end."""
+                 linger: float = 3.0, one_per_viewer: bool = False, keep_requests: bool = True, api_limit: Optional[int] = None):
+        """`grace`: how long an address outlives its socket. `linger`: how long playlists are served after the live's end. `api_limit`:
+        so many questions to memberApi in a second, then 503 (FC2-11)."""
         self.canary, self.grace, self.heartbeat_limit, self.linger = CANARY, grace, heartbeat_limit, linger
+        self.api_limit, self._api_times = api_limit, collections.deque()
         self.one_per_viewer, self.keep_requests = one_per_viewer, keep_requests
         self.after_end = 403
         self.open_key = ""  # a `c` that needs no socket, for programs that only read playlists
@@ -181,12 +184,22 @@ class Fc2:
 
     def _member(self, request: Asked) -> tuple[int, str, bytes]:
         request.kind, request.channel = "member", request.form.get("streamid", "")
+        if self._too_many():
+            return 503, HTML, b"too many requests\n"
         wanted = {"channel": "1", "profile": "1", "user": "1"}
         if request.method != "POST" or {k: request.form.get(k) for k in wanted} != wanted:
             return 200, TEXT, b'{"status":0,"msg":"parameters"}'
         channel = self.channels.get(request.channel)
         answer = channel.as_member(self.viewer(request)) if channel else answers.member(request.channel, "", None, "")
         return 200, TEXT, json.dumps(answer, ensure_ascii=False).encode()
+
+    def _too_many(self) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            self._api_times.append(now)
+            while self._api_times[0] < now - 1:
+                self._api_times.popleft()
+            return self.api_limit is not None and len(self._api_times) > self.api_limit
 
     def _control(self, request: Asked) -> tuple[int, str, bytes]:
         request.kind, request.channel = "control", request.form.get("channel_id", "")

@@ -11,7 +11,7 @@ from judge.fc2 import CANARY, Fc2
 from judge.fc2_channel import EPOCH, Shape, comment, known_segments
 from judge.fc2_socket import CLOSE_1000, CUTS, FIN, RST
 from judge.origin import TestCa
-from judge.units import VIDEO, of_kind
+from judge.units import AUDIO, VIDEO, of_kind
 
 CHANNEL = "91544481"
 FAST = Shape(pace=0.02, seconds=20)
@@ -207,6 +207,17 @@ def test_faults_hit_what_they_name(fake):
     fake.fault(faults.status(403), kind="socket")
     with pytest.raises(websocket.Refused):
         Viewer(fake)
+
+
+def test_too_many_questions_are_answered_with_503():
+    with Fc2(api_limit=5) as fake:
+        answers = [ask(fake, "/api/memberApi.php", {"channel": 1, "profile": 1, "user": 1, "streamid": "1"})[0] for _ in range(8)]
+    assert answers == [200] * 5 + [503] * 3
+
+
+def test_sound_alone_is_the_sound_of_the_others():
+    alone, both = known_segments(90)[2], known_segments(50)[2]
+    assert [u.digest for u in alone.units] == [u.digest for u in of_kind(both.units, AUDIO)]
 
 
 def test_a_login_is_seen_on_both_pages(fake):

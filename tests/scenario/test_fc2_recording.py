@@ -239,6 +239,16 @@ def test_FC2_45_46_47_an_upgrade_loses_nothing_and_repeats_nothing_in_the_file(c
     assert verify.decoded(recording.file, range(40 * RATE)) == []
 
 
+def test_sound_alone(case):
+    live = case.fake.channel(CHANNEL).begin(Shape(), qualities=["3Mbps", "sound"])
+    case.exact(live, case.download("--quality", "sound"), quality="sound")
+
+
+def test_FC2_34_sound_and_master_playlists_are_never_fallen_back_to(case):
+    live = case.fake.channel(CHANNEL).begin(WIDE, qualities=["sound", "400Kbps"])
+    case.exact(live, case.download("--wait-for-quality-max-tries", "1"), quality="400Kbps")
+
+
 def test_without_the_wish_no_upgrade_is_made(case):
     live = case.fake.channel(CHANNEL).begin(WIDE, qualities=["1.2Mbps"])
     with case.start("--poll-quality-upgrade-interval", "1s", "--wait-for-quality-max-tries", "1") as weir:

@@ -253,7 +253,7 @@ def test_a_login_that_is_none_is_told_and_open_channels_are_recorded(case):
 # ---------------------------------------------------------------- many channels
 
 def test_many_channels_are_asked_about_through_the_lists(case):
-    fake = case.fake
+    fake = case.make_fake(api_limit=8)
     names = [str(n) for n in range(1000, 1200)]
     for name in names:
         fake.channel(name)
@@ -268,3 +268,4 @@ def test_many_channels_are_asked_about_through_the_lists(case):
         finished(case, "1150", watch)
         stop(watch)
     case.exact(live, watch.weir, name="1150")
+    assert [r for r in fake.asked("member") if r.status == 503] == []
