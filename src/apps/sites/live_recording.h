@@ -44,8 +44,9 @@ struct LiveResult {
     Micros duration{0};
     std::uint64_t bytes = 0, asked = 0, got = 0, missing = 0, gaps = 0;
     End end;
-    bool resumed = false;                 ///< went on with what an earlier run had begun
-    bool left_unfinished = false;         ///< stopped in a hurry: the next start finishes it
+    std::optional<Error> refused = {};  ///< the site refused us while it was recorded: why, for the next one's back-off
+    bool resumed = false;               ///< went on with what an earlier run had begun
+    bool left_unfinished = false;       ///< stopped in a hurry: the next start finishes it
     std::vector<std::string> complaints;  ///< steps after the recording that failed; nothing is lost by them (FC2-53)
 };
 
