@@ -22,12 +22,16 @@ struct RateLimiter::Inner {
 
         /// What a whole burst owes: with so much ahead of now, one more has to wait.
         [[nodiscard]] Micros slack() const { return Micros(settings.interval) * (settings.burst - 1); }
-        [[nodiscard]] SteadyTime opens() const { return std::max<SteadyTime>(closed_until, paid_until - slack()); }
+        [[nodiscard]] SteadyTime opens() const {
+            return std::max<SteadyTime>(closed_until, paid_until - slack() + wobble);
+        }
         void take() {
-            std::uniform_real_distribution<double> jitter(0.8, 1.2);
-            const auto cost = Micros(
-                static_cast<Micros::rep>(static_cast<double>(Micros(settings.interval).count()) * jitter(random)));
-            paid_until = std::max(paid_until, clock.now()) + cost;
+            const auto now = clock.now();
+            paid_until = std::max(paid_until, now) + settings.interval;
+            // Around its grid, so that two that follow each other are 80 to 120 % apart and the rate stays.
+            const auto tenth = Micros(settings.interval).count() / 10;
+            std::uniform_int_distribution<Micros::rep> around(-tenth, tenth);
+            wobble = paid_until - slack() > now ? Micros(around(random)) : Micros(0);
         }
         void leave(std::list<std::shared_ptr<Place>>::iterator place) {
             const bool was_first = place == queue.begin();
@@ -40,6 +44,7 @@ struct RateLimiter::Inner {
         Settings settings;
         std::mt19937_64 random;
         SteadyTime paid_until{}, closed_until{};
+        Micros wobble{0};
         std::list<std::shared_ptr<Place>> queue;
         bool gone = false;
     };
