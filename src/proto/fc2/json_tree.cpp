@@ -186,6 +186,21 @@ void append_value(std::string& out, const Json& v, bool indented, std::size_t le
 
 }  // namespace
 
+// Here, where the type is whole: its own vector needs that.
+Json::Json() = default;
+Json::Json(const Json&) = default;
+Json::Json(Json&&) noexcept = default;
+Json& Json::operator=(const Json&) = default;
+Json& Json::operator=(Json&&) noexcept = default;
+Json::~Json() = default;
+
+Json Json::scalar(Kind kind, std::string text) {
+    Json made;
+    made.kind = kind;
+    made.text = std::move(text);
+    return made;
+}
+
 const Json* Json::find(std::string_view name) const noexcept {
     if (kind != Kind::object) return nullptr;
     const auto it = std::find_if(items.rbegin(), items.rend(), [name](const auto& item) { return item.first == name; });

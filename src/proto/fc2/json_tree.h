@@ -19,6 +19,13 @@ struct Json {
     std::string text;                                 ///< of a number its digits, of text its characters
     std::vector<std::pair<std::string, Json>> items;  ///< of an object, in order; of a list without names
 
+    Json();
+    Json(const Json&);
+    Json(Json&&) noexcept;
+    Json& operator=(const Json&);
+    Json& operator=(Json&&) noexcept;
+    ~Json();
+
     [[nodiscard]] static Json number_of(std::string digits) { return scalar(Kind::number, std::move(digits)); }
     [[nodiscard]] static Json text_of(std::string characters) { return scalar(Kind::text, std::move(characters)); }
     [[nodiscard]] static Json object() { return scalar(Kind::object, {}); }
@@ -29,12 +36,7 @@ struct Json {
     [[nodiscard]] const Json* find(std::string_view name) const noexcept;
 
 private:
-    static Json scalar(Kind kind, std::string text) {
-        Json made;
-        made.kind = kind;
-        made.text = std::move(text);
-        return made;
-    }
+    static Json scalar(Kind kind, std::string text);
 };
 
 /// Broken UTF-8 and halves of surrogate pairs become U+FFFD; a byte order mark in front is left out.

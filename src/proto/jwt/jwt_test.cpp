@@ -321,9 +321,9 @@ TEST(Jwt, ANumberThatIsNoneIsRefused) {
 
 TEST(JwtPayload, IsReadWithoutAskingWhoMadeIt) {
     for (const auto* token : {"e30.eyJhIjoxfQ.c2ln", "e30.eyJhIjoxfQ==.", "..", "??.eyJhIjoxfQ.??"}) {
-        const auto payload = payload_of(token);
-        ASSERT_TRUE(payload) << token;
-        EXPECT_EQ(*payload, std::string_view(token) == ".." ? "" : R"({"a":1})");
+        const auto claims = payload_of(token);
+        ASSERT_TRUE(claims) << token;
+        EXPECT_EQ(*claims, std::string_view(token) == ".." ? "" : R"({"a":1})");
     }
     for (const auto& token : {std::string("a.b"), std::string("a.b.c.d"), std::string("a.?.c"), std::string("a.b.c"),
                               "a." + std::string(8192, 'A') + ".c"})
