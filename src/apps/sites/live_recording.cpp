@@ -20,27 +20,6 @@ Task<void> remove_quietly(FileLane& lane, Path path) {
 
 }  // namespace
 
-std::string_view name_of(State state) noexcept {
-    switch (state) {
-        case State::unspecified:
-            return "UNSPECIFIED";
-        case State::idle:
-        case State::blind:
-            return "IDLE";
-        case State::preparing_files:
-            return "PREPARING_FILES";
-        case State::downloading:
-            return "DOWNLOADING";
-        case State::post_processing:
-            return "POST_PROCESSING";
-        case State::finished:
-            return "FINISHED";
-        case State::canceled:
-            return "CANCELED";
-    }
-    return "UNSPECIFIED";
-}
-
 LiveRecording::Inner::Inner(Tools t, Plan p, std::function<void(State)> e)
     : tools(t),
       plan(std::move(p)),
