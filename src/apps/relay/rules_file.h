@@ -37,7 +37,4 @@ private:
     std::unique_ptr<State> state_;
 };
 
-/// Replaces the file at `path` by `text`, readable by its owner only. Blocks.
-Result<> replace_file(const Path& path, const std::string& text);
-
 }  // namespace weir::relay
