@@ -25,8 +25,8 @@ public:
         Millis pacing{500};
         Millis clean_every = std::chrono::hours(1);
     };
-    Watch(LiveRecording::Tools tools, Settings settings, EventSink tell);
-    ~Watch();
+    Watch(LiveRecording::Tools tools, Settings settings, EventSink tell, LiveWork work = real_live_work());
+    ~Watch();  ///< stop() was awaited
 
     void set_channels(std::vector<Watcher::Setup> channels);
     void set_pacing(Millis pacing);

@@ -1,0 +1,16 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "apps/sites/watcher.h"
+
+namespace weir::sites {
+
+/// See Watch::status_json().
+[[nodiscard]] std::string json_of(const std::vector<WatchStatus>& statuses);
+/// `json` (valid, of any layout) as Go's MarshalIndent with two blanks lays it out.
+[[nodiscard]] std::string indented_json(std::string_view json);
+/// "2026-11-21 12:19:31.451367712 +0000 UTC", as Go prints a time.
+[[nodiscard]] std::string go_time_text(WallTime t);
+
+}  // namespace weir::sites
