@@ -43,6 +43,8 @@ struct Config {
     Millis polling_pacing{500};
     NotifierConfig notifier = {};
     std::vector<std::pair<std::string, Params>> channels = {};  ///< in the file's order, each with what it inherits
+
+    bool operator==(const Config&) const = default;
 };
 
 struct LoadedConfig {

@@ -157,7 +157,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadYaml{"Apostrophe", "a: 'it's'\n",
                 "f.yaml:1:8: text goes on after its closing quote '; write '' for a ' inside it"},
         BadYaml{"DeeperThanItsBlock", "a: 1\n  b: 2\n",
-                "f.yaml:1:4: text over two lines where a key follows; begin all keys of one block in the same column"}),
+                "f.yaml:1:4: this text runs on into the next line, where a ':' is; write KEY: VALUE here, and begin "
+                "all keys of one block in the same column"}),
     [](const auto& c) { return c.param.name; });
 
 TEST(YamlDocumentPlaces, CountCharactersFromOne) {

@@ -33,10 +33,9 @@ std::optional<bool> bool_of(const Node& node) {
 }
 
 /// A whole number as Go's library reads it: signs, '_' between digits, 0x 0o 0b, and 20.0 or 2e1.
-std::optional<long long> whole_number(const Node& node) {
-    if (node.quoted()) return std::nullopt;
+std::optional<long long> whole_number(std::string_view written) {
     std::string text;
-    for (const char c : node.text())
+    for (const char c : written)
         if (c != '_') text += c;
     std::string_view digits = text;
     const bool minus = digits.starts_with('-');
@@ -62,6 +61,10 @@ std::optional<long long> whole_number(const Node& node) {
         value = std::min(value * base + digit, 9'000'000'000'000'000LL);
     }
     return minus ? -value : value;
+}
+
+std::optional<long long> whole_number(const Node& node) {
+    return node.quoted() ? std::nullopt : whole_number(node.text());
 }
 
 /// 010 is 8 in Go's library and 10 for people.
@@ -263,6 +266,8 @@ bool MapReader::read(std::string_view key, int& into, int least, int most) {
         return false;
     };
     const auto value = is_collection(*node) ? std::nullopt : whole_number(*node);
+    if (!value && node->kind() == Kind::scalar && whole_number(node->text()))
+        return fail(fmt::format("{} in quotes is text; write {}: {}", shown(*node), key, node->text()));
     if (!value) return fail(fmt::format("{} is no whole number; write {}: {}", shown(*node), key, into));
     if (looks_octal(*node)) {
         const auto digits = node->text().find_first_not_of('0');
@@ -338,7 +343,8 @@ bool MapReader::read_duration(std::string_view key, Millis& into, Millis least, 
     }
     const auto millis = std::chrono::duration_cast<Millis>(*value);
     if (millis < least)
-        return fail(fmt::format("{} is too short; write {} or more", shown(text), go_duration_text(least)));
+        return fail(fmt::format("{} is too short; write {} or more{}", shown(text), go_duration_text(least),
+                                into > least ? fmt::format(", like \"{}\"", go_duration_text(into)) : ""));
     if (millis > most)
         return fail(fmt::format("{} is too long; write {} or less", shown(text), go_duration_text(most)));
     into = millis;
@@ -376,10 +382,10 @@ void MapReader::finish(const std::map<std::string, std::string>& elsewhere) {
     for (const auto& one : elsewhere) others.push_back(one.first);
     for (const auto& entry : node_.entries()) {
         const auto& key = entry.key.text();
-        if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
+        if (std::find(known_.begin(), known_.end(), key) != known_.end() || key.starts_with("x-")) continue;
         const auto said = elsewhere.find(key);
         auto near = said == elsewhere.end() ? nearest(key, known_) : "";
-        std::string fix = "it is ignored";
+        std::string fix = "it is ignored, take it out";
         if (said != elsewhere.end())
             fix = said->second;
         else if (!near.empty())

@@ -61,7 +61,8 @@ public:
     void deprecated(std::string_view key, std::string_view instead);
     [[nodiscard]] Mark place_of(std::string_view key) const;        ///< of its value
     [[nodiscard]] std::string path_of(std::string_view key) const;  ///< "defaultParams.quality"
-    /// `elsewhere`: keys that are known in another place, and what is said when they stand here.
+    /// `elsewhere`: keys that are known in another place, and what is said when they stand here. Nothing is said of "x-…": the place
+    /// for what aliases stand for.
     void finish(const std::map<std::string, std::string>& elsewhere = {});
 
 private:

@@ -80,7 +80,7 @@ TEST(YamlReader, TakesWholeNumbersWithinTheirRange) {
         {"k: -5", -5, ""},
         {"k: 0", 0, ""},
         {"k:", 7, ""},
-        {"k: '20'", 7, "f:1:4: top.k: \"20\" is no whole number; write k: 7"},
+        {"k: '20'", 7, "f:1:4: top.k: \"20\" in quotes is text; write k: 20"},
         {"k: 2.5", 7, "f:1:4: top.k: \"2.5\" is no whole number; write k: 7"},
         {"k: many", 7, "f:1:4: top.k: \"many\" is no whole number; write k: 7"},
         {"k: true", 7, "f:1:4: top.k: true is no whole number; write k: 7"},
@@ -136,7 +136,7 @@ TEST(YamlReader, TakesGosDurationsAndNoBareNumbers) {
         {"k: 2d", 7000, "f:1:4: top.k: \"2d\" is no duration; write \"48h\""},
         {"k: soon", 7000, "f:1:4: top.k: \"soon\" is no duration; write it like \"7s\""},
         {"k: [10s]", 7000, "f:1:4: top.k: a list is no duration; write k: 7s"},
-        {"k: -1s", 7000, "f:1:4: top.k: \"-1s\" is too short; write 0s or more"},
+        {"k: -1s", 7000, "f:1:4: top.k: \"-1s\" is too short; write 0s or more, like \"7s\""},
         {"k: 3h", 7000, "f:1:4: top.k: \"3h\" is too long; write 2h or less"},
     };
     for (const auto& one : cases) {
@@ -199,19 +199,20 @@ TEST(YamlReader, AMappingThatIsNoneIsOneError) {
 
 TEST(YamlReader, WarnsOfUnknownKeysWithTheNearest) {
     Complaints complaints("f");
-    MapReader reader(*parse("quality: a\nQUALITY: b\nlatnecy: c\nout_format: d\nzzzzzz: e\nold: f\nchanels: g\n", "f"),
-                     "top", complaints);
+    MapReader reader(
+        *parse("quality: a\nQUALITY: b\nlatnecy: c\nout_format: d\nzzzzzz: e\nx-mine: e\nold: f\nchanels: g\n", "f"),
+        "top", complaints);
     std::string value;
     for (const auto* key : {"quality", "latency", "outFormat"}) reader.read(key, value);
     reader.deprecated("old", "write \"new\"");
     reader.finish({{"channels", "it belongs at the top"}});
     EXPECT_EQ(complaints.warnings(), (std::vector<std::string>{
-                                         "f:6:1: top.old is deprecated; write \"new\"",
+                                         "f:7:1: top.old is deprecated; write \"new\"",
                                          "f:2:1: unknown key \"QUALITY\" in top; write \"quality\"",
                                          "f:3:1: unknown key \"latnecy\" in top; write \"latency\"",
                                          "f:4:1: unknown key \"out_format\" in top; write \"outFormat\"",
-                                         "f:5:1: unknown key \"zzzzzz\" in top; it is ignored",
-                                         "f:7:1: unknown key \"chanels\" in top; it belongs at the top",
+                                         "f:5:1: unknown key \"zzzzzz\" in top; it is ignored, take it out",
+                                         "f:8:1: unknown key \"chanels\" in top; it belongs at the top",
                                      }));
     EXPECT_TRUE(complaints.result());
 }
