@@ -93,14 +93,14 @@ std::vector<std::pair<std::string, std::string>> Api::socket_headers(const Url& 
 }
 
 /// One request in its turn; the body of a good answer, whatever its content type (FC2-5).
-Task<Result<std::string>> Api::ask(HttpRequest request) {
+Task<Result<std::string>> Api::ask(HttpRequest request, bool urgent) {
     if (const auto closed = limiter_.closed_for(); closed > Millis(1000)) {
         Error why{Errc::busy,
                   fmt::format("rate limited; nothing is asked for another {} s", closed.count() / 1000 + 1)};
         why.retry_after = closed;
         co_return why;
     }
-    const bool on = co_await limiter_.pass();
+    const bool on = co_await limiter_.pass(urgent);
     if (!on) co_return Error{Errc::cancelled, "stopped"};
     ++requests_;
     for (auto& header : agent_header()) request.headers.push_back(std::move(header));
@@ -131,7 +131,7 @@ void Api::refused(const Error& why) {
              {"seconds", (pause.count() + 999) / 1000});
 }
 
-Task<Result<Member>> Api::member(const std::string& channel) {
+Task<Result<Member>> Api::member(const std::string& channel, bool urgent) {
     HttpRequest request;
     request.method = "POST";
     request.url = at("/api/memberApi.php");
@@ -139,7 +139,7 @@ Task<Result<Member>> Api::member(const std::string& channel) {
     request.body =
         Bytes::copy_of(form_encoded({{"channel", "1"}, {"profile", "1"}, {"user", "1"}, {"streamid", channel}}));
     const auto step = fmt::format("memberApi for channel {}", channel);
-    auto body = co_await ask(std::move(request));
+    auto body = co_await ask(std::move(request), urgent);
     if (!body) co_return within(step, body.error());
     auto member = parse_member(*body);
     if (!member) co_return within(step, member.error());
@@ -165,7 +165,7 @@ Task<Result<ControlServer>> Api::control_server(const std::string& channel, cons
                                                 {"client_app", "browser_hls"},
                                                 {"ipv6", ""}}));
     const auto step = fmt::format("getControlServer for channel {}", channel);
-    auto body = co_await ask(std::move(request));
+    auto body = co_await ask(std::move(request), true);
     if (!body) co_return within(step, body.error());
     auto server = parse_control_server(*body);
     if (!server) co_return within(step, server.error());
@@ -177,7 +177,7 @@ Task<Result<std::unordered_set<std::string>>> Api::live_channels(bool adult) {
     HttpRequest request;
     request.url = at(adult ? "/adult/contents/allchannellist.php" : "/contents/allchannellist.php");
     const std::string step = adult ? "list of live channels (adult)" : "list of live channels";
-    auto body = co_await ask(std::move(request));
+    auto body = co_await ask(std::move(request), true);
     if (!body) co_return within(step, body.error());
     auto list = parse_channel_list(*body);
     if (!list) co_return within(step, list.error());

@@ -17,7 +17,8 @@ class Api {
 public:
     Api(Shard& shard, HttpClient& http, CookieJar& cookies, const Site::Settings& settings);
 
-    Task<Result<Member>> member(const std::string& channel);
+    /// `urgent`: asked for a recording that goes on.
+    Task<Result<Member>> member(const std::string& channel, bool urgent = false);
     /// The viewer's identity in the answer is kept in the jar, so that a reconnect is the same viewer (FC2-15).
     Task<Result<ControlServer>> control_server(const std::string& channel, const std::string& version);
     /// The ids of who is live.
@@ -38,7 +39,7 @@ public:
 
 private:
     [[nodiscard]] Url at(std::string_view path) const;
-    Task<Result<std::string>> ask(HttpRequest request);
+    Task<Result<std::string>> ask(HttpRequest request, bool urgent);
     void refused(const Error& why);
     [[nodiscard]] std::string identity() const;
     void keep_identity(const std::string& raw);

@@ -209,7 +209,9 @@ Task<std::optional<Millis>> LiveSession::pause_after(ControlLine::End end, bool 
     if (failed_) co_return none;
     if (why.status == code_elsewhere) co_return pause_elsewhere(why);
     ++tries_;
-    WEIR_LOG(debug, "the control connection is gone", {"channel", plan_.channel}, {"error", why.text()});
+    if (tries_ == 1 && connected)
+        WEIR_LOG(info, "the control connection was cut; making a new one", {"channel", plan_.channel},
+                 {"error", why.text()});
     if (tries_ == tries_until_asked)
         WEIR_LOG(warn, "the control connection cannot be kept; trying on", {"channel", plan_.channel},
                  {"error", why.text()});
@@ -228,7 +230,7 @@ Task<std::optional<Millis>> LiveSession::pause_after(ControlLine::End end, bool 
 
 /// Not what cannot be told.
 Task<bool> LiveSession::live_is_over() {
-    auto member = co_await plan_.api.member(plan_.channel);
+    auto member = co_await plan_.api.member(plan_.channel, true);
     if (!member) co_return false;
     if (!member->version.empty()) plan_.version = member->version;
     co_return !member->live || (member->start > 0 && plan_.start > 0 && member->start != plan_.start);

@@ -10,8 +10,9 @@ namespace weir::sites {
 struct RateLimiter::Inner {
     /// One that waits for its turn; the first of them waits for the time, the others for being the first.
     struct Place {
-        explicit Place(const asio::any_io_executor& ex) : turn(ex) {}
+        Place(const asio::any_io_executor& ex, bool hurries) : turn(ex), urgent(hurries) {}
         Bell turn;
+        const bool urgent;
     };
     struct State {
         State(asio::any_io_executor e, Clock& c, Settings s, std::uint64_t seed)
@@ -48,19 +49,27 @@ struct RateLimiter::Inner {
         std::list<std::shared_ptr<Place>> queue;
         bool gone = false;
     };
-    static Task<bool> pass(std::shared_ptr<State> state);
+    static Task<bool> pass(std::shared_ptr<State> state, bool urgent);
 
     std::shared_ptr<State> state;
 };
 
-Task<bool> RateLimiter::Inner::pass(std::shared_ptr<State> state) {
+Task<bool> RateLimiter::Inner::pass(std::shared_ptr<State> state, bool urgent) {
     auto& s = *state;
-    const auto mine = std::make_shared<Place>(s.ex);
-    const auto place = s.queue.insert(s.queue.end(), mine);
+    const auto mine = std::make_shared<Place>(s.ex, urgent);
+    const auto before =
+        std::find_if(s.queue.begin(), s.queue.end(), [urgent](const auto& other) { return urgent && !other->urgent; });
+    const auto place = s.queue.insert(before, mine);
     bool on = true;
-    while (on && !s.gone && s.queue.front() != mine) on = co_await mine->turn.wait();
-    // A penalty may come while it sleeps.
-    while (on && !s.gone && s.clock.now() < s.opens()) on = co_await s.clock.sleep_until(s.opens());
+    while (on && !s.gone) {
+        // A penalty, or somebody urgent, may come while it sleeps.
+        const bool first = s.queue.front() == mine;
+        if (first && s.clock.now() >= s.opens()) break;
+        if (first)
+            on = co_await s.clock.sleep_until(s.opens());
+        else
+            on = co_await mine->turn.wait();
+    }
     on = on && !s.gone;
     if (on) s.take();
     s.leave(place);
@@ -77,8 +86,8 @@ RateLimiter::~RateLimiter() {
     for (const auto& place : inner_->state->queue) place->turn.notify();
 }
 
-Task<bool> RateLimiter::pass() {
-    return Inner::pass(inner_->state);
+Task<bool> RateLimiter::pass(bool urgent) {
+    return Inner::pass(inner_->state, urgent);
 }
 
 void RateLimiter::penalise(Millis pause) {

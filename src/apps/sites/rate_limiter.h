@@ -17,8 +17,8 @@ public:
     };
     RateLimiter(asio::any_io_executor ex, Clock& clock, Settings settings, std::uint64_t seed = 0);
     ~RateLimiter();
-    /// Waits for its turn; false when cancelled.
-    Task<bool> pass();
+    /// Waits for its turn; false when cancelled. Who is `urgent` (a recording that reconnects) goes before all who are not.
+    Task<bool> pass(bool urgent = false);
     /// Nobody passes before now + `pause`; repeated ones do not add up.
     void penalise(Millis pause);
     [[nodiscard]] std::size_t waiting() const noexcept;

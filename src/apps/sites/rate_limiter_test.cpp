@@ -15,12 +15,12 @@ using namespace std::chrono_literals;
 class RateLimiterTest : public testing::Test {
 protected:
     ~RateLimiterTest() override { bench.run(tasks.stop("test over")); }
-    void ask(int count) {
-        for (int i = 0; i < count; ++i) tasks.spawn(pass(asked++));
+    void ask(int count, bool urgent = false) {
+        for (int i = 0; i < count; ++i) tasks.spawn(pass(asked++, urgent));
         bench.settle();
     }
-    Task<void> pass(int who) {
-        const bool through = co_await limiter->pass();
+    Task<void> pass(int who, bool urgent = false) {
+        const bool through = co_await limiter->pass(urgent);
         (through ? passed : refused).push_back(who);
     }
     void make(RateLimiter::Settings settings) {
@@ -105,6 +105,14 @@ TEST_F(RateLimiterTest, WhoIsCancelledFreesItsPlaceForTheNext) {
     EXPECT_EQ(limiter->waiting(), 1u);
     advance(130ms);
     EXPECT_EQ(passed, (std::vector<int>{0, 1}));
+}
+
+TEST_F(RateLimiterTest, WhoIsUrgentGoesBeforeTheOthersInOrder) {
+    make({.interval = 100ms, .burst = 1});
+    ask(3);
+    ask(2, true);
+    advance(600ms);
+    EXPECT_EQ(passed, (std::vector<int>{0, 3, 4, 1, 2}));
 }
 
 TEST_F(RateLimiterTest, WithTheLimiterGoneNobodyWaitsOn) {
