@@ -296,19 +296,23 @@ Task<bool> Watcher::Inner::record(std::optional<Path> unfinished) {
         co_return false;
     }
     Millis wait{0};
+    if (result && !result->file.empty()) {
+        enter(State::finished, result->file.filename().string());
+        say(EventKind::finished);
+        bad = {};
+        bad.live = ended_live = live->id;
+        failed_pause.reset();
+        waited_for_its_end = idle_told = false;
+    }
     if (!result) {
         wait = failed(result.error());
+    } else if (result->refused) {
+        wait = failed(*result->refused);
+        waited_for_its_end = true;
     } else if (result->file.empty()) {  // over before there was anything to keep
         enter(State::idle, result->end.why.empty() ? "nothing came of the live" : result->end.why);
         ++bad.failed;
         wait = std::max(after_a_clean_end, failed_pause.next());
-    } else {
-        enter(State::finished, result->file.filename().string());
-        say(EventKind::finished);
-        bad = {};
-        failed_pause.reset();
-        ended_live = live->id;
-        waited_for_its_end = idle_told = false;
     }
     live.reset();
     if (wait > Millis{0}) co_await pause(wait);

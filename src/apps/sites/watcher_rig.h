@@ -47,6 +47,7 @@ private:
 /// What becomes of a live: by default it is recorded until it is told to end.
 struct RigLive {
     std::optional<Error> refused = {};  ///< before anything was recorded
+    std::optional<Error> cut_off = {};  ///< while it was recorded
     bool empty = false;                 ///< ended without media
     bool throws = false;
 };
@@ -85,6 +86,7 @@ public:
         entered_(State::post_processing);
         LiveResult result;
         result.complaints = works_.complaints;
+        result.refused = kind_.cut_off;
         if (!kind_.empty) result.file = "live.mp4";
         co_return result;
     }

@@ -177,6 +177,22 @@ TEST(Watcher, ARefusalEndsWithItsLive) {
     EXPECT_EQ(rig.count(EventKind::error), 3);
 }
 
+TEST(Watcher, FC2_24_ALiveThatBecomesPaidIsFinishedAndThenLeftAlone) {
+    WatcherRig rig;
+    rig.channel->id = "a";
+    rig.works.next.cut_off = Error{Errc::denied, "paid"};
+    rig.start();
+    rig.works.next.refused = Error{Errc::denied, "paid"};
+    rig.works.end_lives();
+    rig.shard.turn();
+    EXPECT_EQ(rig.told(), "preparingFiles downloading postProcessing finished error");
+    EXPECT_NEAR(rig.next_in(), 30, 3);
+    rig.shard.advance(33s);
+    EXPECT_EQ(rig.works.begun.size(), 2u);
+    EXPECT_NEAR(rig.next_in(), 60, 6);
+    EXPECT_EQ(rig.count(EventKind::error), 1);
+}
+
 TEST(Watcher, FC2_40_OtherFailuresBackOffAndAreToldOnce) {
     WatcherRig rig;
     rig.channel->id = "a";
