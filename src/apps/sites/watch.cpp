@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 constexpr Millis at_most_when_hurried = 5s;
 
 /// The folder that all names of this template are below; "." when it begins with a name.
-Path literal_folder(const std::string& out_format) {
+Path folder_to_search(const std::string& out_format) {
     const auto text = out_format.substr(0, out_format.find("{{"));
     const auto slash = text.rfind('/');
     if (slash == std::string::npos) return ".";
@@ -169,13 +169,13 @@ Task<void> Watch::Inner::find_left_overs() {
         std::string out_format;
         for (const auto& one : watched) {
             const auto& format = one->watcher->setup().params.out_format;
-            if (one->begun || !searched.insert(literal_folder(format)).second) continue;
+            if (one->begun || !searched.insert(folder_to_search(format)).second) continue;
             any = true;
             out_format = format;
             break;
         }
         if (!any) break;
-        const auto folder = literal_folder(out_format).string();
+        const auto folder = folder_to_search(out_format).string();
         std::string site = settings.site;
         auto found = co_await work.find(tools.lane, std::move(out_format), std::move(site));
         if (found)
