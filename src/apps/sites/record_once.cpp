@@ -100,7 +100,7 @@ Task<void> OneByOne::find() {
 
 std::optional<Path> OneByOne::sort_left_overs(const Live* on) {
     if (left_overs.empty()) return std::nullopt;
-    const auto wanted = on ? source_id_of(setup.channel->site(), setup.id, on->id) : std::string();
+    const auto wanted = on ? source_id_of(setup.channel->site(), on->channel_id, on->id) : std::string();
     std::optional<Path> unfinished;
     std::vector<LeftOver> all;
     for (auto& left : std::exchange(left_overs, {})) {
@@ -192,7 +192,9 @@ Task<OneByOne::Answer> OneByOne::record(Live found) {
     run.reset();
     Answer answer;
     if (!result) {
-        if (failures == 0 && result.error().code != Errc::cancelled) say(EventKind::error, result.error().text());
+        const auto code = result.error().code;  // not_found: it ended before it gave any media
+        if (failures == 0 && code != Errc::cancelled && code != Errc::not_found)
+            say(EventKind::error, result.error().text());
         Error why = result.error();
         answer = co_await failed(std::move(why), true);
         co_return answer;

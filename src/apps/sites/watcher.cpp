@@ -108,6 +108,7 @@ struct Watcher::Inner {
     Task<bool> record(std::optional<Path> unfinished);
     void recorded(const LiveResult& result);
     [[nodiscard]] Millis failed(const Error& why);
+    [[nodiscard]] Millis nothing_came(std::string why);
     [[nodiscard]] std::optional<Path> sort_left_overs(const Live* on);
     Task<void> finish_all(std::vector<LeftOver> all, Params params);
 
@@ -305,14 +306,14 @@ Task<bool> Watcher::Inner::record(std::optional<Path> unfinished) {
         waited_for_its_end = idle_told = false;
     }
     if (!result) {
-        wait = failed(result.error());
+        wait = result.error().code == Errc::not_found ? nothing_came(result.error().text()) : failed(result.error());
     } else if (result->refused) {
         wait = failed(*result->refused);
         waited_for_its_end = true;
-    } else if (result->file.empty()) {  // over before there was anything to keep
-        enter(State::idle, result->end.why.empty() ? "nothing came of the live" : result->end.why);
-        ++bad.failed;
-        wait = std::max(after_a_clean_end, failed_pause.next());
+    } else if (result->left_unfinished) {
+        wait = failed(Error{Errc::io, "the recording could not be finished: its raw files stay"});
+    } else if (result->file.empty()) {
+        wait = nothing_came("nothing came of the live");
     }
     live.reset();
     if (wait > Millis{0}) co_await pause(wait);
@@ -324,6 +325,8 @@ void Watcher::Inner::recorded(const LiveResult& result) {
         trouble(complaint);
         WEIR_LOG(warn, "a step after the recording failed", {"channelID", setup.id}, {"error", complaint});
     }
+    if (result.left_unfinished && !result.journal.empty() && !stop.asked())  // once more, later
+        left_overs.push_back({result.journal, source_id_of(setup.channel->site(), live->channel_id, live->id), true});
     if (result.file.empty()) return;
     metrics.recorded(result);
     if (post_at != SteadyTime{})
@@ -344,10 +347,17 @@ Millis Watcher::Inner::failed(const Error& why) {
     return failed_pause.next(why.retry_after, longest_asked_pause);
 }
 
+/// Over before there was anything to keep: most often a live that has ended and is still listed. Nobody is told.
+Millis Watcher::Inner::nothing_came(std::string why) {
+    enter(State::idle, std::move(why));
+    ++bad.failed;
+    return std::max(after_a_clean_end, failed_pause.next());
+}
+
 /// What goes on with the live that is on; all others are finished beside.
 std::optional<Path> Watcher::Inner::sort_left_overs(const Live* on) {
     if (left_overs.empty()) return std::nullopt;
-    const auto wanted = on ? source_id_of(setup.channel->site(), setup.id, on->id) : std::string();
+    const auto wanted = on ? source_id_of(setup.channel->site(), on->channel_id, on->id) : std::string();
     std::optional<Path> unfinished;
     std::vector<LeftOver> over;
     for (auto& left : std::exchange(left_overs, {})) {

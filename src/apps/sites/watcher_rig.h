@@ -48,6 +48,7 @@ private:
 struct RigLive {
     std::optional<Error> refused = {};  ///< before anything was recorded
     std::optional<Error> cut_off = {};  ///< while it was recorded
+    bool unfinished = false;            ///< the disk was full
     bool empty = false;                 ///< ended without media
     bool throws = false;
 };
@@ -87,6 +88,11 @@ public:
         LiveResult result;
         result.complaints = works_.complaints;
         result.refused = kind_.cut_off;
+        result.left_unfinished = kind_.unfinished;
+        if (kind_.unfinished) {
+            result.journal = "/r/now.journal";
+            co_return result;
+        }
         if (!kind_.empty) result.file = "live.mp4";
         co_return result;
     }

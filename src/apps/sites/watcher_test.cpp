@@ -119,6 +119,36 @@ TEST(Watcher, LivesThatEndWithoutMediaAreNoTightLoop) {
     EXPECT_EQ(rig.count(EventKind::finished), 0);
 }
 
+TEST(Watcher, ALiveThatIsStillListedThoughItEndedIsNoError) {
+    WatcherRig rig;
+    rig.channel->id = "a";
+    rig.start();
+    rig.works.end_lives();
+    rig.shard.turn();
+    rig.works.next.refused = Error{Errc::not_found, "the live ended before it gave any media"};
+    for (int i = 0; i < 60; ++i) rig.shard.advance(1s);
+    rig.channel->id = "";
+    for (int i = 0; i < 60; ++i) rig.shard.advance(1s);
+    EXPECT_EQ(rig.count(EventKind::error), 0);
+    EXPECT_LE(rig.works.begun.size(), 12u);
+    EXPECT_TRUE(rig.watcher->status().errors.empty());
+    EXPECT_EQ(rig.watcher->status().reason, "not live");
+}
+
+TEST(Watcher, WhatCouldNotBeFinishedIsToldAndTriedOnceMore) {
+    WatcherRig rig;
+    rig.channel->id = "a";
+    rig.works.next.unfinished = true;
+    rig.start();
+    rig.channel->id = "";
+    rig.works.end_lives();
+    rig.shard.turn();
+    EXPECT_EQ(rig.told(), "preparingFiles downloading postProcessing error");
+    EXPECT_TRUE(rig.works.finished_rests.empty());
+    for (int i = 0; i < 60; ++i) rig.shard.advance(1s);
+    EXPECT_EQ(rig.works.finished_rests, std::vector<std::string>{source_id_of("fc2", "1", "a")});
+}
+
 TEST(Watcher, FC2_12_CannotTellIsNotOffline) {
     WatcherRig rig;
     rig.channel->why = Error{Errc::unreachable, "no connection"};
