@@ -61,7 +61,7 @@ namespace {
 constexpr std::size_t most_tag_lines = 100;  // libfyaml looks through all earlier ones for each
 
 Error yaml_error(const std::string& file, Mark at, std::string_view what) {
-    return {.code = Errc::bad_input, .what = fmt::format("{}:{}:{}: {}", file, at.line, at.column, what)};
+    return {.code = Errc::bad_input, .what = one_line(file, at, what)};
 }
 
 bool plain_null(std::string_view text) {

@@ -23,6 +23,13 @@ bool before(Mark a, Mark b) {
     return a.line != b.line ? a.line < b.line : a.column < b.column;
 }
 
+/// At most `most` bytes, cut between characters.
+std::string_view utf8_front(std::string_view text, std::size_t most) {
+    auto end = std::min(text.size(), most);
+    while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    return text.substr(0, end);
+}
+
 /// yaml.v3 where a bool is wanted: YAML 1.2's spellings unquoted, YAML 1.1's either way.
 std::optional<bool> bool_of(const Node& node) {
     const auto word = ascii_lowered(node.text());
@@ -131,11 +138,18 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string shown(std::string_view text) {
     constexpr std::size_t most = 60;
-    auto end = std::min(text.size(), most);
-    while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    const auto begin = utf8_front(text, most);
     std::string out = "\"";
-    append_printable(out, text.substr(0, end), true);
-    return out + (end < text.size() ? "…\"" : "\"");
+    append_printable(out, begin, true);
+    return out + (begin.size() < text.size() ? "…\"" : "\"");
+}
+
+std::string one_line(const std::string& file, Mark at, std::string_view what) {
+    constexpr std::size_t most = 1'000;
+    const auto begin = utf8_front(what, most);
+    auto out = fmt::format("{}:{}:{}: ", file, at.line, at.column);
+    append_printable(out, begin);
+    return begin.size() < what.size() ? out + "…" : out;
 }
 
 std::string shown(const Node& node) {
@@ -188,14 +202,13 @@ std::string nearest(std::string_view word, const std::vector<std::string>& known
 
 void Complaints::error(Mark at, std::string what) {
     const auto place = std::upper_bound(places_.begin(), places_.end(), at, before);
-    errors_.insert(errors_.begin() + (place - places_.begin()),
-                   fmt::format("{}:{}:{}: {}", file_, at.line, at.column, what));
+    errors_.insert(errors_.begin() + (place - places_.begin()), one_line(file_, at, what));
     places_.insert(place, at);
 }
 
 void Complaints::warning(Mark at, std::string what) {
     if (warnings_.size() < most_warnings)
-        warnings_.push_back(fmt::format("{}:{}:{}: {}", file_, at.line, at.column, what));
+        warnings_.push_back(one_line(file_, at, what));
     else if (warnings_.size() == most_warnings)
         warnings_.push_back(fmt::format("{}: more warnings than are told", file_));
 }

@@ -33,6 +33,8 @@ private:
 /// A value as a message shows it: "many" in quotes, the number 10, true, a list; short and printable.
 [[nodiscard]] std::string shown(const Node& node);
 [[nodiscard]] std::string shown(std::string_view text);
+/// "FILE:LINE:COLUMN: what", printable and of bounded length whatever `what` holds.
+[[nodiscard]] std::string one_line(const std::string& file, Mark at, std::string_view what);
 /// As it is written: "48h", "1h30m", "500ms".
 [[nodiscard]] std::string go_duration_text(Millis duration);
 

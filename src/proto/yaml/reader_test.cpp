@@ -179,6 +179,8 @@ TEST(YamlReader, MapsAreMergedKeyByKey) {
     EXPECT_EQ(value, (std::map<std::string, std::string>{{"a", "1"}, {"b", "3"}, {"4", "true"}, {"e", ""}}));
     EXPECT_EQ(bound("k: {b: [x]}", value, read).complaint,
               "f:1:8: top.k.b: a list stands where one text is wanted; write b: 'TEXT'");
+    EXPECT_EQ(bound("k: {\"b\\n\\e[1m\": [x]}", value, read).complaint,
+              "f:1:17: top.k.b\\n\\x1b[1m: a list stands where one text is wanted; write b\\n\\x1b[1m: 'TEXT'");
     EXPECT_EQ(bound("k: text", value, read).complaint,
               "f:1:4: top.k: \"text\" stands where keys and values are wanted; write NAME: 'TEXT' lines under it");
 }
