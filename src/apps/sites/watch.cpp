@@ -18,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Millis at_most_when_hurried = 5s;
+constexpr int finishing_at_once = 2;
 
 /// The folder that all names of this template are below; "." when it begins with a name.
 Path folder_to_search(const std::string& out_format) {
@@ -59,6 +60,37 @@ std::vector<apps::CleanOptions> directories_to_clean(const std::vector<Params>& 
     return out;
 }
 
+/// After a crash of many channels: their left-overs are finished few at a time.
+struct FinishTurns {
+    explicit FinishTurns(asio::any_io_executor ex) : freed(std::move(ex)) {}
+    int free = finishing_at_once;
+    Bell freed;
+};
+
+struct FinishTurn {
+    explicit FinishTurn(std::shared_ptr<FinishTurns> t) : turns(std::move(t)) { --turns->free; }
+    ~FinishTurn() {
+        ++turns->free;
+        turns->freed.notify();
+    }
+    FinishTurn(const FinishTurn&) = delete;
+    std::shared_ptr<FinishTurns> turns;
+};
+
+using Finish = std::function<Task<Result<LiveResult>>(LiveRecording::Tools, LeftOver, Params)>;
+
+Task<Result<LiveResult>> finish_in_turn(std::shared_ptr<FinishTurns> turns, Finish finish, LiveRecording::Tools tools,
+                                        LeftOver left, Params params) {
+    while (turns->free == 0) {
+        const bool rung = co_await turns->freed.wait();
+        if (!rung) co_return Error{Errc::cancelled, "stopped before its turn"};
+    }
+    const FinishTurn mine(std::move(turns));
+    Task<Result<LiveResult>> work = finish(tools, std::move(left), std::move(params));
+    auto done = co_await std::move(work);
+    co_return done;
+}
+
 /// One channel that is watched, or was and ends now.
 struct Watched {
     explicit Watched(std::shared_ptr<Watcher> w) : watcher(std::move(w)) {}
@@ -77,7 +109,13 @@ struct Watch::Inner {
           work(std::move(w)),
           clock(t.shard.clock()),
           chores(t.shard.executor()),
-          runs(t.shard.executor()) {}
+          runs(t.shard.executor()) {
+        const auto turns = std::make_shared<FinishTurns>(t.shard.executor());
+        work.finish = [turns, finish = std::move(work.finish)](LiveRecording::Tools with, LeftOver left,
+                                                               Params params) {
+            return finish_in_turn(turns, finish, with, std::move(left), std::move(params));
+        };
+    }
 
     void set_channels(std::vector<Watcher::Setup> channels);
     void run(WatchedPtr one);

@@ -149,6 +149,20 @@ TEST(Watch, LeftOversAreLookedForBeforeTheFirstChannelOfAFolder) {
     EXPECT_EQ(finished, (Ids{source_id_of("fc2", "2", "gone"), source_id_of("fc2", "9", "x")})) << "each once";
 }
 
+TEST(Watch, LeftOversOfManyChannelsAreFinishedFewAtATime) {
+    WatchRig rig(0ms);
+    rig.works.slow_rests = true;
+    Ids ids;
+    for (int i = 0; i < 9; ++i) {
+        ids.push_back(std::to_string(i));
+        rig.works.rests.push_back({"/r/" + ids.back(), source_id_of("fc2", ids.back(), "x"), false});
+    }
+    rig.set(ids);
+    for (int i = 0; i < 5; ++i) rig.shard.advance(1s);
+    EXPECT_EQ(rig.works.finished_rests.size(), 9u);
+    EXPECT_EQ(rig.works.most_at_once, 2);
+}
+
 TEST(Watch, StopEndsAllRecordings) {
     WatchRig rig(0ms);
     for (const auto* id : {"1", "2"}) rig.setup(id, "", "live");

@@ -61,7 +61,8 @@ struct RigWorks {
     std::vector<LeftOver> rests;                ///< what find() finds
     std::vector<std::string> searched;          ///< out formats
     std::vector<std::function<void()>> enders;  ///< of lives that go on
-    int running = 0;
+    int running = 0, finishing = 0, most_at_once = 0;
+    bool slow_rests = false;  ///< a second each
     std::vector<std::string> complaints;
 
     [[nodiscard]] LiveWork work(Shard& shard);
@@ -125,7 +126,10 @@ inline LiveWork RigWorks::work(Shard& shard) {
         begun.push_back(std::move(plan));
         return std::unique_ptr<LiveRun>(std::make_unique<RigRun>(shard, *this, std::move(entered)));
     };
-    made.finish = [this](LiveRecording::Tools, LeftOver left, Params) -> Task<Result<LiveResult>> {
+    made.finish = [this](LiveRecording::Tools with, LeftOver left, Params) -> Task<Result<LiveResult>> {
+        most_at_once = std::max(most_at_once, ++finishing);
+        if (slow_rests) (void)co_await with.shard.clock().sleep_for(std::chrono::seconds(1));
+        --finishing;
         finished_rests.push_back(left.source_id);
         co_return LiveResult{};
     };
