@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "apps/recorder/file_names.h"
+#include "apps/sites/events.h"
 #include "proto/fc2/member.h"
 #include "proto/yaml/reader.h"
 
@@ -24,11 +25,18 @@ struct NoticeKind {
 const std::vector<NoticeKind>& notice_kinds() {
     static const Fields live{"ChannelID", "MetaData", "Labels"}, failed{"ChannelID", "Error", "Labels"},
         channel{"ChannelID", "Labels"};
-    static const std::vector<NoticeKind> kinds{
-        {"configReloaded", {}}, {"loginFailed", {"Error"}}, {"panicked", {"Capture"}}, {"idle", channel},
-        {"blind", failed},      {"preparingFiles", live},   {"downloading", live},     {"postProcessing", live},
-        {"finished", live},     {"error", failed},          {"canceled", channel},     {"updateAvailable", {"Version"}},
+    using Event = sites::EventKind;
+    static const std::vector<std::pair<Event, Fields>> events{
+        {Event::config_reloaded, {}}, {Event::login_failed, {"Error"}}, {Event::panicked, {"Capture"}},
+        {Event::idle, channel},       {Event::blind, failed},           {Event::preparing_files, live},
+        {Event::downloading, live},   {Event::post_processing, live},   {Event::finished, live},
+        {Event::error, failed},       {Event::canceled, channel},       {Event::update_available, {"Version"}},
     };
+    static const auto kinds = [] {
+        std::vector<NoticeKind> out;
+        for (const auto& [event, fields] : events) out.push_back({std::string(sites::name_of(event)), fields});
+        return out;
+    }();
     return kinds;
 }
 
