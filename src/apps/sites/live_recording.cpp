@@ -186,26 +186,30 @@ Task<Result<LiveResult>> LiveRecording::Inner::nothing_recorded(const End& end) 
                     end.why.empty() ? std::string("the live ended before it gave any media") : end.why};
 }
 
-Task<Result<LiveResult>> LiveRecording::Inner::finish(End end) {
-    co_await uncancellable();
-    const bool anything = recording && (recording->made() || earlier);
-    if (!anything) {
-        auto nothing = co_await nothing_recorded(end);
-        co_return nothing;
-    }
-    entered(State::post_processing);
+Task<void> LiveRecording::Inner::close_recording(const End& end) {
     const std::array<Item, 1> last{Item(end)};
     auto told = co_await recording->accept(last);
     auto closed = co_await recording->close();
     if (!told || !closed)
         WEIR_LOG(error, "the recording did not end cleanly", {"error", (told ? closed : told).error().text()});
+    if (recording->made()) last_stats = recording->made()->stats();
+    recording.reset();
+}
+
+Task<Result<LiveResult>> LiveRecording::Inner::finish(End end) {
+    co_await uncancellable();
+    if (earlier) made_journal = earlier->journal;
+    if (!made_journal) {
+        auto nothing = co_await nothing_recorded(end);
+        co_return nothing;
+    }
+    entered(State::post_processing);
+    if (recording) co_await close_recording(end);
     LiveResult result;
     result.end = std::move(end);
     result.resumed = resumed;
     result.refused = refused;
-    Path journal = recording->made() ? recording->made()->journal() : earlier->journal;
-    if (recording->made()) last_stats = recording->made()->stats();
-    recording.reset();
+    const Path journal = *made_journal;
     // The live needs us no more.
     *listening = false;
     if (session) {

@@ -41,6 +41,7 @@ struct LiveRecording::Inner {
     Task<Result<>> prepare();
     Task<std::optional<Path>> find_own_unfinished(Path folder);
     Task<Result<>> take_up(Path journal);
+    Task<void> close_recording(const End& end);
     Task<Result<LiveResult>> finish(End end);
     Task<void> post_process(Path journal, LiveResult& result, std::optional<Result<>>& done);
     Task<Result<LiveResult>> nothing_recorded(const End& end);
@@ -87,6 +88,7 @@ struct LiveRecording::Inner {
 
     std::optional<RecordingNames> names;
     std::optional<store::Unfinished> earlier;  ///< what the next round goes on with
+    std::optional<Path> made_journal;          ///< there is something to finish
     bool resumed = false;                      ///< with what an earlier run had left
     bool running = false, info_written = false, chat_written = false;
     std::optional<Path> thumbnail;

@@ -154,7 +154,7 @@ struct LiveRig {
         while (!result) {
             shard.io.restart();
             if (shard.io.run_for(std::chrono::microseconds(200)) > 0 || result) continue;
-            shard.time.advance(25ms);
+            shard.time.advance(50ms);
             if (std::chrono::steady_clock::now() > give_up) throw std::runtime_error("took too long");
         }
         return std::move(*result);

@@ -168,6 +168,7 @@ void LiveRecording::Inner::count_round() {
         last_media = tap->last_media();
         backoff.reset();
     }
+    if (recording->made()) made_journal = recording->made()->journal();
     pipeline.reset();
     hls.reset();
 }
