@@ -1,14 +1,29 @@
 #include "base/secret.h"
 
 #include <string.h>
+#include <sys/random.h>
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 
 namespace weir {
 
 Secret::~Secret() {
     // The capacity, not the size: a moved-from short string keeps its characters in place.
     explicit_bzero(value_.data(), value_.capacity());
+}
+
+Secret random_token() {
+    std::array<unsigned char, 16> bytes{};
+    std::size_t have = 0;
+    while (have < bytes.size()) {
+        const auto n = ::getrandom(bytes.data() + have, bytes.size() - have, 0);
+        if (n > 0) have += static_cast<std::size_t>(n);
+    }
+    std::string out;
+    for (const auto b : bytes) fmt::format_to(std::back_inserter(out), "{:02x}", b);
+    return Secret(std::move(out));
 }
 
 std::string masked_url(std::string_view url) {

@@ -25,6 +25,9 @@ private:
     std::string value_;
 };
 
+/// 32 hexadecimal digits from the system.
+[[nodiscard]] Secret random_token();
+
 /// A URL fit for logs: user info, and the value of every query parameter, become "***"; scheme, host and path stay.
 [[nodiscard]] std::string masked_url(std::string_view url);
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <array>
@@ -391,18 +390,6 @@ Result<Secret> secret_of(std::string_view text, const std::string& file) {
 bool is_this_machine(std::string_view address) noexcept {
     return address.starts_with("127.") || address == "::1" || address == "localhost" ||
            address.starts_with("::ffff:127.");
-}
-
-Secret random_token() {
-    std::array<unsigned char, 16> bytes{};
-    std::size_t have = 0;
-    while (have < bytes.size()) {
-        const auto n = ::getrandom(bytes.data() + have, bytes.size() - have, 0);
-        if (n > 0) have += static_cast<std::size_t>(n);
-    }
-    std::string out;
-    for (const auto b : bytes) fmt::format_to(std::back_inserter(out), "{:02x}", b);
-    return Secret(std::move(out));
 }
 
 }  // namespace weir::relay

@@ -49,6 +49,5 @@ Result<RelayOptions> relay_options(const RelayWords& words);
 /// The text of a file (called `file`) that holds a secret: one line, blanks around it taken off.
 Result<Secret> secret_of(std::string_view text, const std::string& file);
 [[nodiscard]] bool is_this_machine(std::string_view address) noexcept;  ///< 127.…, ::1, localhost
-[[nodiscard]] Secret random_token();                                    ///< 32 hexadecimal digits from the system
 
 }  // namespace weir::relay

@@ -108,11 +108,47 @@ void put_aside(FileSystem& fs, const Path& path, const Error& why) {
              {"error", why.text()});
 }
 
-std::optional<FoundCookies> read_kept(FileSystem& fs, const Path& path, const Secret& secret, WallTime now) {
+constexpr std::size_t largest_key_file = 4096;
+
+Path key_file_of(const Path& kept) {
+    auto key = kept;
+    key += ".key";
+    return key;
+}
+
+/// What the kept file is under: the secret given, or the key beside it; without one it can only be the reference's.
+Result<Secret> secret_for_reading(const CookieStore::Settings& settings) {
+    if (!settings.secret.empty()) return settings.secret;
+    auto key = read_whole_file(key_file_of(settings.kept_file), largest_key_file);
+    if (!key) return key.error();
+    return *key ? Secret(std::string(stripped(**key))) : settings.reference_secret;
+}
+
+Result<Secret> secret_for_saving(FileSystem& fs, const CookieStore::Settings& settings) {
+    if (!settings.secret.empty()) return settings.secret;
+    const auto path = key_file_of(settings.kept_file);
+    auto key = read_whole_file(path, largest_key_file);
+    if (!key) return key.error();
+    if (*key && !stripped(**key).empty()) return Secret(std::string(stripped(**key)));
+    auto made = random_token();
+    if (path.has_parent_path())
+        if (auto folders = fs.make_folders(path.parent_path()); !folders) return folders.error();
+    if (auto written = replace_file(path, made.reveal() + "\n"); !written) return written.error();
+    return made;
+}
+
+std::optional<FoundCookies> read_kept(FileSystem& fs, const CookieStore::Settings& settings, WallTime now) {
+    const auto& path = settings.kept_file;
     const auto changed = change_of(path);
     auto sealed = read_whole_file(path, largest_cookie_file);
     if (sealed && !*sealed) return {};
-    auto found = sealed ? unsealed_cookies(**sealed, secret, now) : Result<FoundCookies>(sealed.error());
+    auto found = Result<FoundCookies>(Error{});
+    if (auto secret = secret_for_reading(settings); !sealed)
+        found = sealed.error();
+    else if (!secret)
+        found = secret.error();
+    else
+        found = unsealed_cookies(**sealed, *secret, now);
     if (!found) {
         put_aside(fs, path, found.error());
         return {};
@@ -121,8 +157,11 @@ std::optional<FoundCookies> read_kept(FileSystem& fs, const Path& path, const Se
     return std::move(*found);
 }
 
-Result<> save_sealed(FileSystem& fs, const Path& path, std::string_view lines, const Secret& secret) {
-    auto sealed = seal::seal(lines, secret);
+Result<> save_sealed(FileSystem& fs, const CookieStore::Settings& settings, std::string_view lines) {
+    const auto& path = settings.kept_file;
+    auto secret = secret_for_saving(fs, settings);
+    if (!secret) return secret.error();
+    auto sealed = seal::seal(lines, *secret);
     if (!sealed) return within(path.string(), sealed.error());
     if (path.has_parent_path())
         if (auto made = fs.make_folders(path.parent_path()); !made) return made;
@@ -170,11 +209,9 @@ CookieJar& CookieStore::jar() noexcept {
 
 Task<Result<>> CookieStore::load() {
     auto& in = *inner_;
-    if (!in.settings.kept_file.empty() && in.settings.secret.empty())
-        co_return Error{Errc::bad_input, "cookies are kept only under a secret, and there is none"};
     const auto found = std::make_shared<FoundFiles>();
     std::function<Result<>()> job = [found, settings = in.settings, &fs = in.lane.fs(), now = in.shard.clock().wall()] {
-        if (!settings.kept_file.empty()) found->kept = read_kept(fs, settings.kept_file, settings.secret, now);
+        if (!settings.kept_file.empty()) found->kept = read_kept(fs, settings, now);
         if (settings.import_file.empty()) return Result<>();
         auto imported = read_import(settings.import_file, now);
         if (imported)
@@ -195,10 +232,8 @@ Task<Result<>> CookieStore::save_if_changed() {
     auto& in = *inner_;
     const auto changes = in.jar.changes();
     if (in.settings.kept_file.empty() || (changes == in.saved && !in.differs)) co_return Result<>();
-    if (in.settings.secret.empty())
-        co_return Error{Errc::bad_input, "cookies are kept only under a secret, and there is none"};
     std::function<Result<>()> job = [settings = in.settings, &fs = in.lane.fs(), lines = in.jar.export_netscape()] {
-        return save_sealed(fs, settings.kept_file, lines, settings.secret);
+        return save_sealed(fs, settings, lines);
     };
     auto written = co_await in.lane.run(in.strand, std::move(job));
     if (!written) co_return within("keep cookies", written.error());

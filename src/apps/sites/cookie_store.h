@@ -20,9 +20,10 @@ namespace weir::sites {
 class CookieStore {
 public:
     struct Settings {
-        Path import_file = {};  ///< empty: none
-        Path kept_file = {};    ///< empty: nothing is kept
-        Secret secret = {};
+        Path import_file = {};         ///< empty: none
+        Path kept_file = {};           ///< empty: nothing is kept
+        Secret secret = {};            ///< empty: a random key in KEPT_FILE.key, mode 0600, made with the first save
+        Secret reference_secret = {};  ///< empty `secret`: what the reference kept its file under without one
     };
     CookieStore(Shard& shard, FileLane& lane, Settings settings);
     ~CookieStore();

@@ -191,12 +191,21 @@ TEST(CookieStore, WithoutFilesThereIsAnEmptyJar) {
     EXPECT_TRUE(rig.run([](CookieJar& jar, WallTime now) { set_cookie(jar, "a=b", now); }));
 }
 
-TEST(CookieStore, NothingIsKeptWithoutASecret) {
+TEST(CookieStore, WithoutASecretAKeyOfItsOwnStandsBesideTheFile) {
     CookieRig rig;
     rig.secret = Secret();
     rig.import_has(cookie_line("fcu", "a"));
-    EXPECT_EQ(rig.run().error().code, Errc::bad_input);
-    EXPECT_FALSE(std::filesystem::exists(rig.kept_file));
+    const auto first = rig.run();
+    ASSERT_TRUE(first);
+    Path key = rig.kept_file;
+    key += ".key";
+    EXPECT_EQ(std::filesystem::status(key).permissions(),
+              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    std::filesystem::remove(rig.import_file);
+    rig.import_file.clear();
+    EXPECT_EQ(rig.run().value(), *first);
+    std::filesystem::remove(key);
+    EXPECT_EQ(rig.run().value(), CookieJar().export_netscape()) << "another key cannot read it: put aside";
 }
 
 TEST(CookieStore, WhatCouldNotBeSavedIsSavedLater) {
