@@ -1,44 +1,17 @@
 #include "faces/cli/cli.h"
 
-#include <unistd.h>
 #include <CLI/CLI.hpp>
-#include <cstdlib>
 
-#include "base/log.h"
 #include "faces/cli/commands.h"
 #include "faces/cli/exit_codes.h"
+#include "faces/cli/fc2_options.h"
+#include "faces/cli/global_options.h"
 #include "faces/cli/relay_options.h"
 #include "faces/cli/relay_tools.h"
 #include "faces/cli/tool_options.h"
-#include "runtime/failpoint.h"
 
 namespace weir::faces {
 namespace {
-
-struct Global {
-    bool debug = false, trace = false, json = false;
-};
-
-/// Only a plain yes counts: other programs use DEBUG for words of their own.
-bool said_yes(const char* name) {
-    const char* value = std::getenv(name);
-    if (value == nullptr) return false;
-    const std::string_view v(value);
-    return v == "1" || v == "t" || v == "T" || v == "true" || v == "TRUE" || v == "True";
-}
-
-log::Settings log_settings(const Global& global) {
-    log::Settings settings;
-    const bool trace = global.trace || said_yes("TRACE"), debug = global.debug || said_yes("DEBUG");
-    settings.level = trace ? log::Level::trace : debug ? log::Level::debug : log::Level::info;
-    settings.json = global.json || said_yes("LOG_JSON");
-    settings.colour = ::isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
-    return settings;
-}
-
-void configure_log(const Global& global) {
-    log::configure(log_settings(global));
-}
 
 void add_download_forms(CLI::App* c, DownloadArguments& a) {
     c->add_flag("--loop", a.loop, "after the end wait for the next live and record it into a new file, until Ctrl-C");
@@ -124,13 +97,12 @@ void add_demo_source(CLI::App& app, DemoSourceArguments& a) {
     c->final_callback([&a] { throw CLI::RuntimeError(run_demo_source(a)); });
 }
 
-void add_relay(CLI::App& app, RelayArguments& a, RelayToolArguments& tools, const Global& global) {
+void add_relay(CLI::App& app, RelayArguments& a, RelayToolArguments& tools, const GlobalOptions& global) {
     auto* c = add_relay_options(app, a);
     add_relay_tools(*c, tools);
     c->final_callback([c, &a, &global] {
         if (!c->get_subcommands().empty()) return;
-        const bool level_said = global.debug || global.trace || said_yes("DEBUG") || said_yes("TRACE");
-        throw CLI::RuntimeError(run_relay(a, log_settings(global), level_said));
+        throw CLI::RuntimeError(run_relay(a, log_settings(global), level_was_said(global)));
     });
 }
 
@@ -153,18 +125,13 @@ int run_cli(int argc, char** argv) {
     CLI::App app{"weir catches live video, keeps it so that nothing can spoil it, and passes it on.", "weir"};
     app.require_subcommand(0, 1);
     app.fallthrough();
-    app.footer(
-        std::string("\nExamples:\n  weir download https://host/live.m3u8\n  weir verify talk.mp4\n  weir demo-source\n"
-                    "  weir COMMAND --help\n\n") +
-        exit_code_table);
+    app.footer(std::string("\nExamples:\n  weir download https://host/live.m3u8\n  weir verify talk.mp4\n  weir fc2 "
+                           "watch -c config.yaml\n"
+                           "  weir COMMAND --help\n\n") +
+               exit_code_table);
 
-    Global global;
-    app.add_flag("--debug", global.debug, "log more (DEBUG=1)");
-    app.add_flag("--trace", global.trace, "log everything: each request (TRACE=1)");
-    app.add_flag("--log-json", global.json, "logs as one JSON object a line (LOG_JSON=1)");
-    app.add_flag_callback(
-        "-v,--version", [] { throw CLI::RuntimeError(run_version(false)); }, "weir's version and its libraries'");
-    app.parse_complete_callback([&global] { configure_log(global); });
+    GlobalOptions global;
+    add_global_options(app, global);
 
     DownloadArguments download;
     VerifyArguments verify;
@@ -173,11 +140,13 @@ int run_cli(int argc, char** argv) {
     ToolArguments tools;
     RelayArguments relay;
     RelayToolArguments relay_tools;
+    Fc2Arguments fc2;
     bool version_json = false;
     add_download(app, download);
     add_verify(app, verify);
     add_template(app, text_template);
     add_tools(app, tools);
+    add_fc2(app, fc2);
     add_relay(app, relay, relay_tools, global);
     add_demo_source(app, demo);
     auto* version = app.add_subcommand("version", "weir's version and its libraries'");
@@ -187,24 +156,7 @@ int run_cli(int argc, char** argv) {
         ->group("")
         ->final_callback([] { throw CLI::RuntimeError(run_failpoints()); });
 
-    if (const char* failpoint = std::getenv("WEIR_FAILPOINT")) {
-        if (auto ok = configure_failpoints(failpoint); !ok) {
-            fmt::print(stderr, "weir: {}\n", ok.error().text());
-            return exit_wrong_use;
-        }
-    }
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::RuntimeError& done) {
-        return done.get_exit_code();
-    } catch (const CLI::Success& e) {
-        return app.exit(e);
-    } catch (const CLI::ParseError& e) {
-        fmt::print(stderr, "weir: {}\nTry: weir --help\n", e.what());
-        return exit_wrong_use;
-    }
-    fmt::print("{}", app.help());
-    return exit_ok;
+    return run_words(app, {argv + 1, argv + argc});
 }
 
 }  // namespace weir::faces

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <boost/json.hpp>
 #include <cstdio>
@@ -13,6 +12,7 @@
 #include "base/text.h"
 #include "faces/cli/commands.h"
 #include "faces/cli/exit_codes.h"
+#include "faces/cli/recording_progress.h"
 #include "faces/cli/session.h"
 #include "io/resolver.h"
 #include "media/tool.h"
@@ -188,22 +188,6 @@ std::string progress_text(const apps::DownloadProgress& p) {
     return text;
 }
 
-/// On a terminal one line that is redrawn, else a plain line each half minute.
-Task<void> show_progress(const apps::DownloadLoop& download, Clock& clock, const Stop& stopping) {
-    co_await errors_not_throws();
-    const bool terminal = ::isatty(STDERR_FILENO) == 1;
-    const auto pace = terminal ? Millis(500) : Millis(30'000);
-    while (!stopping.asked()) {
-        co_await clock.sleep_for(pace);
-        if (stopping.asked()) break;
-        if (terminal)
-            log::set_status_line(progress_text(download.progress()));
-        else
-            WEIR_LOG(info, progress_text(download.progress()));
-    }
-    log::set_status_line("");
-}
-
 double seconds(Micros d) {
     return static_cast<double>(d.count()) / 1e6;
 }
@@ -247,7 +231,9 @@ struct Command {
     }
     Task<int> run(Shard& shard, apps::DownloadLoop& download) {
         TaskGroup progress(shard.executor());
-        progress.spawn(show_progress(download, shard.clock(), progress.stopping()), "progress");
+        progress.spawn(show_recording_progress([&download] { return progress_text(download.progress()); },
+                                               shard.clock(), progress.stopping()),
+                       "progress");
         auto result = co_await download.run([this](const apps::DownloadResult& r) { tell(r); });
         co_await progress.stop("done");
         if (!result) co_return complain(result.error().text(), exit_failed);

@@ -37,7 +37,7 @@ Result<relay::RelayOptions> options_from(const RelayArguments& a, const relay::R
 bool make_admin_token(relay::RelayOptions& options) {
     auto& access = options.access;
     if (access.loopback_only || access.auth_none || !access.admin_token.empty()) return false;
-    access.admin_token = relay::random_token();
+    access.admin_token = random_token();
     return true;
 }
 

@@ -73,6 +73,10 @@ void add_clean(CLI::App& app, CleanArguments& a) {
 
 void add_tools(CLI::App& app, ToolArguments& a) {
     add_probe(app, a.probe);
+    add_finished_file_tools(app, a);
+}
+
+void add_finished_file_tools(CLI::App& app, ToolArguments& a) {
     add_remux(app, a.remux);
     add_concat(app, a.concat);
     add_clean(app, a.clean);

@@ -15,5 +15,7 @@ struct ToolArguments {
 };
 /// The commands probe, remux, concat and clean.
 void add_tools(CLI::App& app, ToolArguments& a);
+/// Those of the recorders: remux, concat, clean.
+void add_finished_file_tools(CLI::App& app, ToolArguments& a);
 
 }  // namespace weir::faces
