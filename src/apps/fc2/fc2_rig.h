@@ -102,6 +102,7 @@ public:
     bool answer_heartbeats = true, answer_playlists = true, greet = true, hang_control_server = false;
     int refuse_with = 0;  ///< control_disconnection at once on so many new sockets
     int refusals_left = 0;
+    int upgrades_refused = 0;  ///< so many are answered 403
     Answer login_page, account_page, home_page;
 
     int members = 0, control_servers = 0, lists = 0, lines = 0, playlist_gets = 0;
@@ -206,6 +207,11 @@ private:
 
     Task<void> control(Exchange& x) {
         upgrade = x.request();
+        if (upgrades_refused > 0) {
+            --upgrades_refused;
+            Answer forbidden{403, "", {}};
+            co_return co_await reply(x, std::move(forbidden));
+        }
         auto made = co_await accept_websocket(x, {}, {.ping = Millis(0), .pong = Millis(0)});
         if (!made) co_return;
         ++lines;

@@ -160,7 +160,12 @@ Task<Result<LiveSession::Line>> LiveSession::connect() {
     socket_plan.settings.ping = socket_plan.settings.pong = Millis(0);
     socket_plan.guard = &guard_;
     auto socket = co_await connect_websocket(shard_, *plan_.resolver, std::move(socket_plan));
-    if (!socket) co_return within("control connection", socket.error());
+    if (!socket) {
+        // A token that has aged, or a server that closes: no word about login or payment, those come over the line.
+        auto why = within("control connection", socket.error());
+        if (why.code == Errc::denied && why.status != 0) why.code = Errc::lost_peer;
+        co_return why;
+    }
     const auto whom = server->user_name.empty() ? std::string("anonymous") : server->user_name;
     if (lines_ == 0 || whom != as_whom_)
         WEIR_LOG(info, "connected to the live", {"channel", plan_.channel}, {"as", whom},
@@ -417,13 +422,14 @@ Task<Result<Url>> LiveSession::fresh_address() {
     bool found = false;
     if (line && refusals_ < most_refusals) found = co_await fresh_from(line);
     if (found) co_return url_;
+    bool on = co_await shard_.clock().sleep_for(Micros(0));
+    if (!on) co_return Error{Errc::cancelled, "stopped"};
     ++waiting_for_fresh_;
     if (line && line_ == line && !closing_) {
         Error why{Errc::denied, "the playlist is refused; a new session is made"};
         co_await line->cut(std::move(why));
     }
     const auto by = shard_.clock().now() + 6 * plan_.settings.answer;
-    bool on = true;
     while (on && renewed_ <= number && !failed_ && !closing_) on = co_await changed_.wait_until(by);
     --waiting_for_fresh_;
     if (const auto end = ended()) co_return *end;

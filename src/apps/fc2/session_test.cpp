@@ -572,6 +572,34 @@ TEST(Fc2Session, AnErrorOfTheFirstRequestIsOpensError) {
     });
 }
 
+TEST(Fc2Session, AHandshakeThatIsRefusedIsNoWordAboutLogin) {
+    with_fc2([](Fc2Rig& rig) -> Task<void> {
+        rig.fake.upgrades_refused = 1;
+        Followed f(rig);
+        const auto got = co_await f.open();
+        EXPECT_FALSE(got.has_value());
+        if (!got) {
+            EXPECT_EQ(got.error().code, Errc::lost_peer);
+            EXPECT_EQ(got.error().status, 403);
+        }
+        co_await f.close();
+    });
+}
+
+TEST(Fc2Session, HandshakesRefusedWhileItRecordsAreTriedAgain) {
+    with_fc2([](Fc2Rig& rig) -> Task<void> {
+        Followed f(rig);
+        (void)(co_await f.open()).has_value();
+        rig.fake.upgrades_refused = 7;
+        rig.fake.offer({52}, 2);
+        rig.fake.cut();
+        const bool back = co_await rig.until([&] { return !f.followed.empty(); });
+        EXPECT_TRUE(back);
+        EXPECT_TRUE(f.over.empty());
+        co_await f.close();
+    });
+}
+
 TEST(Fc2Session, AnUnknownWishIsOpensError) {
     with_fc2([](Fc2Rig& rig) -> Task<void> {
         rig.params.quality = "4K";
