@@ -31,8 +31,8 @@ const std::vector<std::string>& real_seconds() {
         std::string piece;  // from a table to the next
         bool key = false;
         const auto put = [&] {
-            if (piece.empty()) return;
-            if (key || cut.empty()) cut.emplace_back();
+            if (!key && cut.empty()) return;  // what comes before the first picture stays with it
+            if (key) cut.emplace_back();
             cut.back() += std::exchange(piece, {});
             key = false;
         };
