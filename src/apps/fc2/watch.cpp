@@ -157,9 +157,11 @@ Task<void> WatchApp::Inner::load_cookies() {
     if (!loaded) login_failed(loaded.error().text());
     if (!store) {
         jar = next->jar();
-    } else if (!next->jar().all().empty()) {
-        auto taken = jar.import_netscape(next->jar().export_netscape(), clock.wall());
+    } else {
+        Result<> taken;
+        if (!next->jar().all().empty()) taken = jar.import_netscape(next->jar().export_netscape(), clock.wall());
         if (!taken) WEIR_LOG(warn, "the new cookies cannot be used", {"error", taken.error().text()});
+        next->jar() = jar;
     }
     store = std::move(next);
 }

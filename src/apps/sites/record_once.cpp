@@ -196,7 +196,7 @@ Task<OneByOne::Answer> OneByOne::record(Live found) {
         if (failures == 0 && code != Errc::cancelled && code != Errc::not_found)
             say(EventKind::error, result.error().text());
         Error why = result.error();
-        answer = co_await failed(std::move(why), true);
+        answer = co_await failed(std::move(why), code != Errc::not_found || !setup.params.wait_for_live);
         co_return answer;
     }
     for (const auto& complaint : result->complaints)
