@@ -11,9 +11,11 @@ import hashlib
 import html
 import itertools
 import subprocess
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Optional
 
 from . import fc2_answers as answers
@@ -38,14 +40,15 @@ _numbers = itertools.count()
 def known_segments(code: int, seed: int = 1) -> list[Segment]:
     """Up to a minute of the known media in that quality."""
     if code == QUALITIES["sound"]:
-        return [_sound_of(segment) for segment in known_segments(QUALITIES["3Mbps"], seed)]
+        return _sound_of(known_media.media(60 if seed == 1 else 30, seed=seed, kbps=KBPS[QUALITIES["3Mbps"]]))
     return known_media.media(60 if seed == 1 else 30, seed=seed, kbps=KBPS[code]).segments
 
 
-def _sound_of(segment: Segment) -> Segment:
-    made = subprocess.run(["ffmpeg", "-v", "error", "-f", "mpegts", "-i", "pipe:0", "-map", "0:a", "-c", "copy", "-copyts", "-muxdelay", "0", "-muxpreload", "0",
-                           "-f", "mpegts", "pipe:1"], input=segment.body, stdout=subprocess.PIPE, check=True)
-    return Segment(made.stdout, segment.duration)
+def _sound_of(whole: known_media.Media) -> list[Segment]:
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-copyts", "-i", str(whole.ts), "-map", "0:a", "-c", "copy", "-muxdelay", "0", "-muxpreload", "0",
+                        "-f", "hls", "-hls_time", "1", "-hls_list_size", "0", "-hls_segment_filename", "s%05d.ts", "cut.m3u8"], cwd=folder, check=True)
+        return [Segment(path.read_bytes(), 1.0) for path in sorted(Path(folder).glob("*.ts"))]
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Live:
         self.listed: dict[int, set[int]] = {}  # number -> modes of playlists handed out whole that named it
         self.polls = 0
         self._lock = threading.RLock()
+        for code in self.qualities:
+            self.segments(code)  # made now, not when somebody waits for it
 
     # ------------------------------------------------------------ what is there
 

@@ -216,8 +216,8 @@ def test_too_many_questions_are_answered_with_503():
 
 
 def test_sound_alone_is_the_sound_of_the_others():
-    alone, both = known_segments(90)[2], known_segments(50)[2]
-    assert [u.digest for u in alone.units] == [u.digest for u in of_kind(both.units, AUDIO)]
+    alone, both = ([u.digest for s in known_segments(code) for u in of_kind(s.units, AUDIO)] for code in (90, 50))
+    assert alone == both and len(known_segments(90)) >= 60
 
 
 def test_a_login_is_seen_on_both_pages(fake):
