@@ -71,8 +71,8 @@ private:
 };
 
 /// One command with what it is doing.
-struct Job {
-    Job(Shard& home, std::string name, const std::vector<std::string>& arguments, const OnDemand::Settings& s)
+struct CommandJob {
+    CommandJob(Shard& home, std::string name, const std::vector<std::string>& arguments, const OnDemand::Settings& s)
         : feed(std::move(name)), given(arguments), settings(s), bell(home.executor()), backoff(s.backoff) {}
 
     const std::string feed;
@@ -117,15 +117,15 @@ struct Job {
 struct OnDemand::Impl {
     Impl(Shard& at, Settings s) : home(at), settings(std::move(s)), tasks(home.executor()) {
         for (const auto& [feed, arguments] : settings.commands)
-            if (!arguments.empty()) jobs.emplace(feed, std::make_unique<Job>(home, feed, arguments, settings));
+            if (!arguments.empty()) jobs.emplace(feed, std::make_unique<CommandJob>(home, feed, arguments, settings));
     }
 
-    void become(Job& job, State state) const {
+    void become(CommandJob& job, State state) const {
         job.state = state;
         job.since = home.clock().wall();
     }
 
-    bool launch(Job& job) {
+    bool launch(CommandJob& job) {
         job.url = settings.url ? settings.url(job.feed) : std::string();
         ChildOptions options;
         options.argv = job.arguments(job.url);
@@ -151,7 +151,7 @@ struct OnDemand::Impl {
     }
 
     /// What it says. A stop ends this: someone of its kin may keep the pipe open for ever.
-    Task<void> listen(Job& job, std::shared_ptr<Child> child) {
+    Task<void> listen(CommandJob& job, std::shared_ptr<Child> child) {
         while (true) {
             const auto text = co_await child->read_some_stderr();
             if (!text) break;
@@ -159,14 +159,14 @@ struct OnDemand::Impl {
         }
     }
 
-    Task<void> reap(Job& job, std::shared_ptr<Child> child) {
+    Task<void> reap(CommandJob& job, std::shared_ptr<Child> child) {
         const auto exit = co_await child->wait();
         job.ended = exit;
         job.bell.notify();
     }
 
     /// Until it has ended by itself, or is to end. True: by itself.
-    Task<bool> follow(Job& job) {
+    Task<bool> follow(CommandJob& job) {
         while (!job.ended && !tasks.stopping().asked()) {
             if (job.wanted) {
                 (void)co_await job.bell.wait();
@@ -179,7 +179,7 @@ struct OnDemand::Impl {
         co_return job.ended.has_value();
     }
 
-    Task<void> end(Job& job) {
+    Task<void> end(CommandJob& job) {
         become(job, State::stopping);
         WEIR_LOG(info, "nobody watches: the feed's command is ended", {"feed", job.feed});
         (void)co_await job.child->kill(settings.grace);
@@ -188,7 +188,7 @@ struct OnDemand::Impl {
     }
 
     /// What is left to do for one that ended by itself: how long to wait before it is started again.
-    Millis note_end(Job& job, SteadyTime began) {
+    Millis note_end(CommandJob& job, SteadyTime began) {
         job.last_error = job.ended->text();
         job.child.reset();
         WEIR_LOG(warn, "the command of a feed ended", {"feed", job.feed}, {"exit", job.last_error});
@@ -196,7 +196,7 @@ struct OnDemand::Impl {
         return job.backoff.next();
     }
 
-    Task<void> pause(Job& job, Millis wait) {
+    Task<void> pause(CommandJob& job, Millis wait) {
         become(job, State::waiting);
         const auto until = std::chrono::steady_clock::now() + wait;
         while (job.wanted && !tasks.stopping().asked() && std::chrono::steady_clock::now() < until)
@@ -204,7 +204,7 @@ struct OnDemand::Impl {
     }
 
     /// Not cancelled but told by the bell: what it started must be ended in good order.
-    Task<void> supervise(Job& job) {
+    Task<void> supervise(CommandJob& job) {
         co_await uncancellable();
         while (job.wanted && !tasks.stopping().asked()) {
             const auto began = std::chrono::steady_clock::now();
@@ -229,7 +229,7 @@ struct OnDemand::Impl {
 
     Shard& home;
     const Settings settings;
-    std::map<std::string, std::unique_ptr<Job>> jobs;
+    std::map<std::string, std::unique_ptr<CommandJob>> jobs;
     TaskGroup tasks;
 };
 
