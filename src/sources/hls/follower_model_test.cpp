@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <numeric>
 #include <random>
 
 #include "hls_rig.h"
@@ -11,8 +12,6 @@ using test::HlsRig;
 using test::Reply;
 using namespace std::chrono_literals;
 
-unsigned seed_from(unsigned d) { return std::getenv("S0") ? (unsigned)std::atoi(std::getenv("S0")) : d; }
-unsigned seed_to(unsigned d) { return std::getenv("S1") ? (unsigned)std::atoi(std::getenv("S1")) : d; }
 /// What the origin handed out, by generation and number, and what came out must be the same but for what is listed.
 struct Judge {
     HlsRig& rig;
@@ -112,7 +111,7 @@ private:
 /// 300 lives of a minute each, every one with faults of its own. A failure names its seed.
 TEST(HlsModel, HandedOutIsDeliveredPlusListed) {
     std::uint64_t got = 0, missing = 0, retries = 0;
-    for (unsigned seed = seed_from(1); seed <= seed_to(300); ++seed) {
+    for (unsigned seed = 1; seed <= 300; ++seed) {
         SCOPED_TRACE(fmt::format("seed {}", seed));
         HlsRig rig;
         Chaos chaos(seed);
@@ -247,11 +246,20 @@ void spoil(test::FakeLive& live, Chaos& chaos, Clock& clock, unsigned bad) {
     };
 }
 
-/// 200 lives with sound of its own, in which the rendition is changed now and then.
+/// The first 200, and those in which something once went missing without a word: the first units of a new rendition
+/// failed (420: after a switch that came to nothing), or a switch found missing numbers in line (3413).
+std::vector<unsigned> seeds_of_switches() {
+    std::vector<unsigned> seeds(200);
+    std::iota(seeds.begin(), seeds.end(), 1u);
+    seeds.insert(seeds.end(), {420, 660, 1800, 3312, 3413, 3529, 4571});
+    return seeds;
+}
+
+/// Lives with sound of its own, in which the rendition is changed now and then.
 TEST(HlsModel, TwoLanesAndSwitches_FC2_47) {
     std::uint64_t got = 0, missing = 0, retries = 0;
     int switches = 0;
-    for (unsigned seed = seed_from(1); seed <= seed_to(200); ++seed) {
+    for (const auto seed : seeds_of_switches()) {
         SCOPED_TRACE(fmt::format("seed {}", seed));
         HlsRig rig;
         Chaos chaos(seed);

@@ -183,6 +183,44 @@ TEST(HlsSwitchOver, GoesOnOverDiscontinuities) {
     EXPECT_EQ(rig.sink.breaks.size(), 3u) << rig.sink.reasons();
 }
 
+/// The numbers say where the new rendition's first units should lie, only time says where they do.
+TEST(HlsSwitchOver, FirstUnitsThatFailAreListedForTheTimeTheyCover) {
+    for (const std::int64_t shift : {0, 1, 5000, -98}) {
+        for (const bool dates : {false, true}) {
+            SCOPED_TRACE(fmt::format("shifted by {}, dates {}", shift, dates));
+            TwoRenditions rig;
+            rig.high.dates = rig.low.dates = dates;
+            rig.shift_low(shift);
+            rig.low.segment_faults = [shift](std::uint64_t n, int, const std::string&) -> std::optional<Reply> {
+                const auto second = static_cast<std::int64_t>(n) - shift;
+                return second >= 104 && second <= 109 ? std::optional(Reply{404, ""}) : std::nullopt;
+            };
+            rig.high.segment_faults = [](std::uint64_t n, int, const std::string&) -> std::optional<Reply> {
+                Reply r;
+                r.how = Reply::How::silent;
+                return n >= 107 ? std::optional(r) : std::nullopt;
+            };
+            rig.want(5s, "360p");
+            rig.end_after(130);
+            expect_end(rig.run(), EndReason::endlist);
+            std::int64_t last_of_high = 0;
+            std::uint64_t listed = 0;
+            for (const auto& g : rig.sink.got) {
+                if (g.gap) {
+                    listed += g.last - g.first + 1;
+                    EXPECT_EQ(g.why, "http 404");
+                    EXPECT_EQ(g.to - g.from, Micros(1s) * static_cast<std::int64_t>(g.last - g.first + 1));
+                } else if (listed == 0) {
+                    last_of_high = static_cast<std::int64_t>(g.first);
+                }
+            }
+            ASSERT_EQ(last_of_high, 106);
+            EXPECT_EQ(static_cast<std::int64_t>(listed), 109 - last_of_high) << rig.sink.text();
+            EXPECT_EQ(static_cast<std::int64_t>(rig.sink.got.back().last), 130 + shift);
+        }
+    }
+}
+
 TEST(HlsSwitchOver, OfAFinishedPlaylist) {
     TwoRenditions rig;
     for (auto* live : {&rig.high, &rig.low}) {

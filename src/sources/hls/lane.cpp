@@ -194,7 +194,7 @@ UnitPtr Lane::make_unit(Segment segment, std::uint32_t gen, const std::shared_pt
 void Lane::enqueue(std::vector<Found> found, const std::shared_ptr<const Url>& base) {
     for (auto& f : found) {
         if (auto* missed = std::get_if<Missed>(&f)) {
-            queue_.push_back({nullptr, std::move(*missed)});
+            queue_.push_back({nullptr, std::move(*missed), placing_, rendition_});
             continue;
         }
         auto& listed = std::get<Listed>(f);
@@ -204,7 +204,7 @@ void Lane::enqueue(std::vector<Found> found, const std::shared_ptr<const Url>& b
         auto unit = make_unit(std::move(listed.segment), listed.gen, base);
         unit->restart = listed.restart;
         if (listed.restart) unit->trial = placing_ = false;
-        queue_.push_back({std::move(unit), {}});
+        queue_.push_back({std::move(unit), {}, false, 0});
     }
 }
 

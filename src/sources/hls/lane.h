@@ -100,6 +100,14 @@ private:
     struct Entry {
         UnitPtr unit;
         Missed missed;
+        bool trial = false;      ///< of `missed`, as Unit::trial
+        unsigned rendition = 0;  ///< of `missed`
+    };
+    /// Tried in vain while it was a trial: where it lies, and so whether anybody misses it, shows with the first
+    /// timestamp after it.
+    struct Untried {
+        Missed missed;
+        bool due = false;  ///< thought to lie after what was handed on: listed when no timestamp says otherwise
     };
     enum class Place { take, leave_out, wait };
 
@@ -164,7 +172,13 @@ private:
     [[nodiscard]] bool wait_for_main(Unit& unit, TimeLine line);
     void settle(Unit& unit, std::optional<Micros> start, std::vector<Item>& items);
     void list_hole(const Unit& unit, Micros hole, std::uint64_t lost, std::vector<Item>& items);
-    void leave_untried(Missed missed);
+    void leave_untried(Missed missed, bool due);
+    void leave_untried(const Unit& unit, std::string why);
+    void list_untried(std::vector<Item>& items);
+    void forget_untried(const Unit& before);
+    [[nodiscard]] bool may_be_due() const { return last_number_ || number_ == 0; }
+    [[nodiscard]] Micros untried_length() const;  ///< of what is due
+    [[nodiscard]] std::uint64_t lost_in(Micros hole, const Unit& unit) const;
     void leave_out(Unit& unit);
     void strip_overlap(std::vector<Item>& items, std::size_t from);
 
@@ -187,6 +201,8 @@ private:
     [[nodiscard]] bool same_rendition(const Loader::Loaded& loaded) const;
     [[nodiscard]] Cut cut_now() const;
     void line_up(const MediaPlaylist& media, Cut& cut) const;
+    [[nodiscard]] std::uint64_t number_after(std::size_t index) const;
+    [[nodiscard]] Missed never_listed(const MediaPlaylist& media, std::uint64_t first) const;
     void cut_queue(std::size_t index);
 
     // lane_beside.cpp
@@ -211,6 +227,7 @@ private:
     int hard_failures_ = 0, failures_ = 0;
     std::optional<Error> playlist_error_;
     SteadyTime last_new_ = {}, last_taken_ = {};
+    SteadyTime last_handed_ = {};  ///< when the position last moved
     std::optional<SteadyTime> refreshed_;
     std::optional<End> finished_;      ///< nothing new will come
     std::optional<Millis> ends_idle_;  ///< the live is over: silence that long is its end
@@ -220,8 +237,8 @@ private:
     std::optional<Switch> next_switch_;
     bool switching_ = false, running_ = false;
     unsigned rendition_ = 0, address_ = 0;
-    bool placing_ = false;           ///< what is listed is a trial until the first unit is taken
-    std::optional<Missed> untried_;  ///< of those, what failed before one was taken
+    bool placing_ = false;          ///< what is listed is a trial until the first unit is taken
+    std::vector<Untried> untried_;  ///< of those, what failed before one was taken
 
     // In line
     std::deque<Entry> queue_;

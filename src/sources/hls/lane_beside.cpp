@@ -58,15 +58,15 @@ Task<Result<>> Lane::ready_beside(const Url& url) {
 Task<void> Lane::list_late() {
     std::vector<Item> items;
     for (auto& entry : queue_) {
-        if (position_ + 100ms >= closing_->until) break;
+        if (position_ + untried_length() + 100ms >= closing_->until) break;
         const auto* unit = entry.unit.get();
         const auto why = unit && unit->error ? short_reason(*unit->error) : std::string("came too late");
-        if (!unit)
-            placing_ ? leave_untried(entry.missed) : lose(entry.missed, items);
-        else if (unit->trial)
-            leave_untried({unit->gen, unit->segment.sequence, unit->segment.sequence, {}, why});
-        else
-            lose(*entry.unit, why, items);
+        if (unit ? unit->trial : entry.trial) {
+            unit ? leave_untried(*unit, why) : leave_untried(entry.missed, may_be_due());
+            continue;
+        }
+        list_untried(items);
+        unit ? lose(*entry.unit, why, items) : lose(entry.missed, items);
     }
     (void)co_await hand_on(items);
 }
@@ -74,8 +74,9 @@ Task<void> Lane::list_late() {
 /// From where this lane stopped to the end of the recording.
 Task<void> Lane::list_unread() {
     std::vector<Item> items;
-    if (untried_) {
-        auto missed = *untried_;
+    if (last_number_) list_untried(items);
+    if (!untried_.empty()) {
+        auto missed = untried_.back().missed;
         missed.duration = std::max(Micros{0}, closing_->until - position_);
         lose(missed, items);
     } else if (failing() && closing_->until > position_ + (delivered_any_ ? target_ : Micros{0})) {

@@ -19,7 +19,7 @@ Task<Result<End>> Lane::run(Demand& demand) {
     co_await errors_not_throws();
     demand_ = &demand;
     first_.reset();
-    last_new_ = last_progress_ = clock_.now();
+    last_new_ = last_progress_ = last_handed_ = clock_.now();
     running_ = true;
     if (!finished_) tasks_.spawn(poll(), "hls playlist");
     if (ends_idle_ && !finished_) tasks_.spawn(end_when_silent(), "hls last look");
@@ -30,6 +30,11 @@ Task<Result<End>> Lane::run(Demand& demand) {
     stopping_ = true;
     co_await tasks_.stop("the source ended");
     if (closing_ && !p_.sink_error) co_await list_late();
+    if (number_ == 0 && !p_.sink_error) {
+        std::vector<Item> items;
+        list_untried(items);
+        (void)co_await hand_on(items);
+    }
     queue_.clear();
     co_return ended;
 }
@@ -79,10 +84,13 @@ Task<Result<End>> Lane::commit(Demand& demand) {
 
 Task<Result<>> Lane::step_missed() {
     std::vector<Item> items;
-    if (placing_)
-        leave_untried(queue_.front().missed);
-    else
-        lose(queue_.front().missed, items);
+    const auto& entry = queue_.front();
+    if (entry.trial) {
+        leave_untried(entry.missed, may_be_due());
+    } else {
+        list_untried(items);
+        lose(entry.missed, items);
+    }
     pop();
     co_return co_await hand_on(items);
 }
@@ -214,6 +222,7 @@ void Lane::finish(Unit& unit, std::vector<Item>& items) {
     ++stats_.asked;
     ++stats_.got;
     guessed_ = Micros{0};
+    last_handed_ = clock_.now();
     position_ = cutter_->unit_start().value_or(position_) + unit.segment.duration;
     if (const auto last = cutter_->last_dts()) position_ = std::max(position_, *last);
 }
@@ -244,6 +253,7 @@ void Lane::lose(Unit& unit, std::string why, std::vector<Item>& items) {
     WEIR_LOG(warn, "segment lost", {"lane", number_}, {"unit", unit.segment.sequence}, {"why", gap.why},
              {"tries", unit.tries});
     position_ = gap.to;
+    last_handed_ = clock_.now();
     ++stats_.asked;
     ++stats_.missing;
     items.emplace_back(std::move(gap));
@@ -263,6 +273,7 @@ void Lane::lose(const Missed& missed, std::vector<Item>& items) {
     WEIR_LOG(warn, "segments never seen", {"lane", number_}, {"first", missed.first}, {"count", count},
              {"why", missed.why});
     position_ = gap.to;
+    last_handed_ = clock_.now();
     guessed_ += missed.duration;
     last_gen_ = missed.gen;
     last_number_ = missed.last;

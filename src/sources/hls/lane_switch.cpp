@@ -192,6 +192,20 @@ void Lane::line_up(const MediaPlaylist& media, Cut& cut) const {
     cut.margin = cut.first;
 }
 
+/// The number that follows so many places in line.
+std::uint64_t Lane::number_after(std::size_t index) const {
+    if (index == queue_.size()) return last_listed_.sequence + 1;
+    const auto& [unit, missed, trial, rendition] = queue_[index];
+    return unit ? unit->segment.sequence : missed.first;
+}
+
+/// Numbers between the old playlist's part of the line and the new playlist.
+Missed Lane::never_listed(const MediaPlaylist& media, std::uint64_t first) const {
+    const auto& next = media.segments.front();
+    const auto count = static_cast<std::int64_t>(next.sequence - first);
+    return {window_.gen(), first, next.sequence - 1, next.duration * count, "not in the other rendition's window"};
+}
+
 void Lane::cut_queue(std::size_t index) {
     while (queue_.size() > index) {
         if (const auto& unit = queue_.back().unit) {
@@ -218,21 +232,26 @@ void Lane::adopt(const Loader::Loaded& loaded, const Url& url) {
     while (cut.lined_up && cut.index < queue_.size() && queue_[cut.index].unit &&
            queue_[cut.index].unit->segment.sequence < media.segments.front().sequence)
         ++cut.index;
+    WEIR_LOG(debug, "another playlist's place in line", {"lane", number_}, {"number", cut.number},
+             {"lined_up", cut.lined_up}, {"first", media.segments.front().sequence + cut.first}, {"margin", cut.margin},
+             {"kept", cut.index});
+    const auto next = number_after(cut.index);
     cut_queue(cut.index);
     ++rendition_;
     placing_ = true;
-    untried_.reset();
     note(media);
     window_.adopt(media, clock_.now());
     if (!cut.lined_up) window_.new_generation();
     const auto at = std::min(cut.first, media.segments.size() - 1);
     shift_ =
         static_cast<std::int64_t>(cut.breaks) - static_cast<std::int64_t>(media.segments[at].discontinuity_sequence);
+    if (cut.lined_up && next < media.segments.front().sequence)
+        queue_.push_back({nullptr, never_listed(media, next), true, rendition_});
     const auto base = last_base_ = std::make_shared<const Url>(loaded.url);
     for (auto i = cut.first - std::min(cut.first, cut.margin); i < media.segments.size(); ++i) {
         auto unit = make_unit(media.segments[i], window_.gen(), base);
         unit->margin = i < cut.first;
-        queue_.push_back({std::move(unit), {}});
+        queue_.push_back({std::move(unit), {}, false, 0});
     }
     last_listed_ = media.segments.back();
     last_new_ = clock_.now();

@@ -17,12 +17,13 @@ Micros tolerance(const Unit& unit) {
     return std::min<Micros>(unit.segment.duration / 10, 100ms);
 }
 
+constexpr Micros rounding = 100ms;  ///< no hole
+
 /// Units like this one that fill a hole before it; none when it is but rounding.
 std::uint64_t units_in(Micros hole, const Unit& unit) {
     const auto each = std::max<Micros>(unit.segment.duration, 1ms);
-    if (hole <= std::max<Micros>(each / 2, 100ms)) return 0;
-    const auto count = static_cast<std::uint64_t>((hole + each / 2) / each);
-    return std::min(std::max<std::uint64_t>(count, 1), unit.segment.sequence);
+    if (hole <= std::max<Micros>(each / 2, rounding)) return 0;
+    return std::max<std::uint64_t>(static_cast<std::uint64_t>((hole + each / 2) / each), 1);
 }
 
 }  // namespace
@@ -113,18 +114,15 @@ void Lane::tell_offset(const Unit& unit) {
 /// Whether the unit at the head is begun, left out (its media was handed on already), or waits for its timestamps.
 Lane::Place Lane::place(Unit& unit, std::vector<Item>& items) {
     if (unit.begun) return Place::take;
+    if (!unit.trial) list_untried(items);
     const auto line = line_of(unit);
     const bool same_line = in_line_ && line == line_;
     if (!unit.trial && (same_line || p_.lanes.size() == 1)) return Place::take;
     if (unit.pieces.empty()) {
         if (unit.state != Unit::State::done && unit.state != Unit::State::failed) return Place::wait;
-        if (unit.trial && (unit.margin || !last_number_)) {
-            const auto number = unit.segment.sequence;
-            leave_untried({unit.gen, number, number, {}, unit.error ? short_reason(*unit.error) : "left the window"});
-            return Place::leave_out;
-        }
-        if (unit.trial) settle(unit, std::nullopt, items);
-        return Place::take;
+        if (!unit.trial) return Place::take;
+        leave_untried(unit, unit.error ? short_reason(*unit.error) : "left the window");
+        return Place::leave_out;
     }
     const auto offset = same_line && cutter_ && cutter_->offset() ? cutter_->offset() : p_.times.offset(line);
     if (offset) return place_by_time(unit, *offset, items);
@@ -147,7 +145,8 @@ Lane::Place Lane::place_by_time(Unit& unit, Micros offset, std::vector<Item>& it
         unit.own_clock = off > sane + guessed_;
         return Place::take;
     }
-    if (off > span_ + sane) {
+    const auto passed = std::chrono::duration_cast<Micros>(clock_.now() - last_handed_);
+    if (off > span_ + sane + (start > position_ ? passed : Micros{0})) {
         if (unit.margin) return Place::leave_out;
         unit.own_clock = true;
         settle(unit, std::nullopt, items);
@@ -155,7 +154,10 @@ Lane::Place Lane::place_by_time(Unit& unit, Micros offset, std::vector<Item>& it
         reanchor_ = true;
         return Place::take;
     }
-    if (start + unit.segment.duration <= position_ + tolerance(unit)) return Place::leave_out;
+    if (start + unit.segment.duration <= position_ + tolerance(unit)) {
+        forget_untried(unit);
+        return Place::leave_out;
+    }
     settle(unit, start, items);
     return Place::take;
 }
@@ -174,46 +176,101 @@ bool Lane::wait_for_main(Unit& unit, TimeLine line) {
 /// listed.
 void Lane::settle(Unit& unit, std::optional<Micros> start, std::vector<Item>& items) {
     if (unit.rendition == rendition_) placing_ = false;
-    for (auto& entry : queue_)
+    for (auto& entry : queue_) {
         if (entry.unit && entry.unit->rendition == unit.rendition) entry.unit->trial = false;
+        if (!entry.unit && entry.rendition == unit.rendition) entry.trial = false;
+    }
+    if (!start) list_untried(items);
     const auto hole = start ? *start - position_ : Micros{0};
-    const auto lost = units_in(hole, unit);
+    const auto lost = lost_in(hole, unit);
     const bool in_order = !last_number_ || (unit.gen == last_gen_ && unit.segment.sequence == *last_number_ + 1 + lost);
     if (!in_order && unit.gen == last_gen_) {
         const auto old = unit.gen, gen = window_.new_generation();
         for (auto& entry : queue_)
-            if (entry.unit && entry.unit->gen == old) entry.unit->gen = gen;
+            if (auto& its = entry.unit ? entry.unit->gen : entry.missed.gen; its == old) its = gen;
     }
     if (lost > 0) list_hole(unit, hole, lost, items);
-    untried_.reset();
+    untried_.clear();
     if (last_number_ && start && cutter_ && cutter_->last_dts() && *start + 100ms < *cutter_->last_dts())
         overlap_ = *cutter_->last_dts();
 }
 
+Micros Lane::untried_length() const {
+    Micros length{0};
+    for (const auto& u : untried_) length += u.due ? u.missed.duration : Micros{0};
+    return length;
+}
+
+/// What a hole in time is in units: those that were tried in vain where they explain it, else as many as fit.
+std::uint64_t Lane::lost_in(Micros hole, const Unit& unit) const {
+    const auto length = untried_length();
+    std::uint64_t count = 0;
+    for (const auto& u : untried_) count += u.due ? u.missed.last - u.missed.first + 1 : 0;
+    if (count == 0 || hole <= rounding) return units_in(hole, unit);
+    const auto each = length / static_cast<std::int64_t>(count);
+    if (std::chrono::abs(hole - length) < std::max<Micros>(each / 2, rounding)) return count;
+    return std::max<std::uint64_t>(units_in(hole, unit), 1);
+}
+
 /// Units between what was handed on and the first one of this rendition: it no longer had them, or they failed.
 void Lane::list_hole(const Unit& unit, Micros hole, std::uint64_t lost, std::vector<Item>& items) {
-    if (!last_number_ && !untried_) return;
-    Missed missed;
-    missed.gen = unit.gen;
-    missed.last = unit.segment.sequence - 1;
-    missed.first = unit.segment.sequence - lost;
-    if (!last_number_) missed.first = std::clamp(untried_->first, missed.first, missed.last);
-    missed.duration = hole;
-    missed.why = untried_ ? untried_->why : "not in the other rendition's window";
+    if (!last_number_ && untried_.empty()) return;
+    const auto number = unit.segment.sequence;
+    Missed missed{unit.gen, 0, 0, hole, "not in the other rendition's window"};
+    if (!untried_.empty()) missed.why = untried_.back().missed.why;
+    if (lost <= number) {
+        missed.first = number - lost;
+        missed.last = number - 1;
+    } else if (last_number_) {  // there are not so many numbers before it: they are counted in the old numbering
+        missed.gen = last_gen_;
+        missed.first = *last_number_ + 1;
+        missed.last = *last_number_ + lost;
+    } else if (number > 0) {
+        missed.last = number - 1;
+    } else {
+        return;
+    }
+    if (!last_number_) missed.first = std::clamp(untried_.back().missed.first, missed.first, missed.last);
     lose(missed, items);
 }
 
 /// Not recorded, and not yet known to be missing: what it would have brought may have been handed on already.
-void Lane::leave_untried(Missed missed) {
-    if (untried_ && untried_->gen == missed.gen && untried_->last + 1 == missed.first)
-        untried_->last = missed.last;
-    else
-        untried_ = std::move(missed);
+void Lane::leave_untried(Missed missed, bool due) {
+    if (!untried_.empty()) {
+        auto& [before, was_due] = untried_.back();
+        if (was_due == due && before.gen == missed.gen && before.last + 1 == missed.first) {
+            before.last = missed.last;
+            before.duration += missed.duration;
+            return;
+        }
+    }
+    untried_.push_back({std::move(missed), due});
+}
+
+void Lane::leave_untried(const Unit& unit, std::string why) {
+    const auto number = unit.segment.sequence;
+    leave_untried({unit.gen, number, number, unit.segment.duration, std::move(why)}, may_be_due() && !unit.margin);
+}
+
+/// No timestamp will say where they lie.
+void Lane::list_untried(std::vector<Item>& items) {
+    for (auto& [missed, due] : std::exchange(untried_, {})) {
+        if (last_number_ && missed.gen == last_gen_) missed.first = std::max(missed.first, *last_number_ + 1);
+        if (due && missed.first <= missed.last && missed.gen >= last_gen_) lose(missed, items);
+    }
+}
+
+/// This unit was handed on already by another rendition, so what lies before it was too.
+void Lane::forget_untried(const Unit& before) {
+    std::erase_if(untried_, [&](const Untried& u) {
+        return u.missed.gen == before.gen && u.missed.last < before.segment.sequence;
+    });
 }
 
 void Lane::leave_out(Unit& unit) {
-    WEIR_LOG(debug, "unit left out: its media was handed on already", {"lane", number_},
-             {"unit", unit.segment.sequence});
+    const bool tried = unit.state != Unit::State::failed;
+    WEIR_LOG(debug, tried ? "unit left out: its media was handed on already" : "unit left out: it did not come",
+             {"lane", number_}, {"unit", unit.segment.sequence});
     unit.dropped = true;
     drop_held(unit);
     pop();
