@@ -118,6 +118,8 @@ Result<> check_notice(const std::string& event, const std::string& text) {
                                  : field == "MetaData" ? empty_metadata()
                                  : field == "Error"    ? Value::error("error")
                                                        : Value::text("text"));
+    if (std::find(fields.begin(), fields.end(), "MetaData") != fields.end())
+        data.emplace_back("Metadata", empty_metadata());
     if (const auto made = parsed->run(Value::structure("", std::move(data))); made.error)
         if (auto mistake = template_mistake(made.error->what, fields)) return std::move(*mistake);
     return {};

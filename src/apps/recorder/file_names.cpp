@@ -169,6 +169,7 @@ Result<Path> FileNames::plain(std::string_view extension) const {
                                             {"Title", Value::text(f.title)},
                                             {"Ext", Value::text(std::string(extension))},
                                             {"MetaData", f.metadata},
+                                            {"Metadata", f.metadata},  // as the reference's manual spells it
                                             {"Labels", f.labels}});
     const auto made = template_.run(data);
     if (made.error) return *made.error;

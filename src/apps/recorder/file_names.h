@@ -22,7 +22,7 @@ struct NameData {
 
 /// The names of one recording's files, from the user's template.
 ///
-/// fields   ChannelID, ChannelName, Title are one path element each; a label may hold several ("a/b"), each sanitised; so is
+/// fields   .MetaData also as .Metadata; ChannelID, ChannelName, Title are one path element each; a label may hold several ("a/b"), each sanitised; so is
 ///          every text in MetaData. A label that is not there prints "_no value_".
 /// paths    only the template's own text climbs ("../"), begins at the root or names "."; what an action prints cannot.
 ///          Elements are cut on a character border: the last one so that a number, its extension and our endings fit, and

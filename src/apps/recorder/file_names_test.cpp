@@ -48,7 +48,11 @@ TEST(FileNames, FC2_68_ANameMayBeAPathOfItsOwn) {
 TEST(FileNames, FC2_69_MetadataHasGoNamesAndOnlyThose) {
     EXPECT_EQ(plain("{{ .MetaData.ChannelData.Fee }}.{{ .Ext }}"), "12.50.mp4");
     EXPECT_TRUE(
-        plain("{{ .Metadata.ChannelData.Fee }}.{{ .Ext }}").starts_with("error: template: gotpl:1:12: executing"));
+        plain("{{ .MetaData.ChannelData.Fees }}.{{ .Ext }}").starts_with("error: template: gotpl:1:24: executing"));
+}
+
+TEST(FileNames, FC2_69_MetadataMayBeSpeltAsTheManualDoes) {
+    EXPECT_EQ(plain("{{ .Metadata.ChannelData.Fee }}.{{ .Ext }}"), "12.50.mp4");
 }
 
 TEST(FileNames, FC2_69_MetadataIsOnePathElement) {

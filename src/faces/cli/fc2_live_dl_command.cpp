@@ -15,7 +15,7 @@
 namespace weir::faces {
 namespace {
 
-constexpr const char* program = "fc2-live-dl-go";
+constexpr const char* own_name = "fc2-live-dl-go";
 
 /// Go's flags may have one dash; a letter alone stays what it is, and numbers are no flags.
 std::vector<std::string> with_two_dashes(int argc, char** argv) {
@@ -36,20 +36,20 @@ std::vector<std::string> with_two_dashes(int argc, char** argv) {
 
 bool is_fc2_live_dl(std::string_view name) noexcept {
     const auto slash = name.rfind('/');
-    return (slash == std::string_view::npos ? name : name.substr(slash + 1)) == program;
+    return (slash == std::string_view::npos ? name : name.substr(slash + 1)) == own_name;
 }
 
 int run_fc2_live_dl(int argc, char** argv) {
-    CLI::App app{"Records FC2 live channels by themselves; this is weir under fc2-live-dl-go's name.", program};
+    CLI::App app{"Records FC2 live channels by themselves; this is weir under fc2-live-dl-go's name.", own_name};
     app.require_subcommand(0, 1);
     app.fallthrough();
-    app.footer(fmt::format("\nExamples:\n  {0} download 91544481\n  {0} watch -c config.yaml\n\n{1}", program,
+    app.footer(fmt::format("\nExamples:\n  {0} download 91544481\n  {0} watch -c config.yaml\n\n{1}", own_name,
                            exit_code_table));
     GlobalOptions global;
     add_global_options(app, global);
     Fc2Arguments fc2;
     ToolArguments tools;
-    add_fc2_commands(app, fc2, program);
+    add_fc2_commands(app, fc2, own_name);
     add_finished_file_tools(app, tools);
     auto* help = app.add_subcommand("help", "this text");
     help->final_callback([&app] { throw CLI::CallForHelp(); });
