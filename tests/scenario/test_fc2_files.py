@@ -268,7 +268,7 @@ def test_FC2_101_103_the_link_takes_the_other_programs_command_line(case, go_nam
     live = case.fake.channel(CHANNEL).begin(Shape(seconds=8))
     arguments = ["--debug", "download", "--quality", "3Mbps", "--latency", "mid", "--max-packet-loss", "20", "--write-chat", "--write-info-json",
                  "--write-thumbnail", "--wait-for-quality-max-tries", "60", "--poll-interval", "1s", "--max-tries", "10", "--eligible-for-cleaning-age",
-                 "48h", "-k=false", "--format", "out.{{ .Ext }}", CHANNEL]
+                 "48h", "--concat=false", "--format", "out.{{ .Ext }}", CHANNEL]
     with go_name(*arguments) as weir:
         weir.wait(60, WHOLE)
     case.exact(live, weir)

@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <utility>
 
 #include "apps/fc2/fc2.h"
@@ -35,12 +36,13 @@ void print_live_text(const sites::LiveResult& r) {
 
 void print_live_json(const sites::LiveResult& r) {
     boost::json::object o;
-    o["file"] = r.file.string();
+    const auto absolute = [](const Path& path) { return std::filesystem::absolute(path).lexically_normal().string(); };
+    o["file"] = absolute(r.file);
     o["duration_s"] = static_cast<double>(r.duration.count()) / 1e6;
     o["bytes"] = r.bytes;
     o["segments"] = boost::json::object{{"asked", r.asked}, {"got", r.got}, {"missing", r.missing}};
     o["gaps"] = r.gaps;
-    o["journal"] = r.journal.string();
+    o["journal"] = absolute(r.journal);
     o["end"] = std::string(name_of(r.end.reason));
     o["why"] = r.end.why;
     o["resumed"] = r.resumed;
@@ -49,7 +51,7 @@ void print_live_json(const sites::LiveResult& r) {
         {"chat", &r.chat},   {"info", &r.info},         {"thumbnail", &r.thumbnail},
     };
     for (const auto& [name, path] : besides)
-        if (!path->empty()) o[name] = path->string();
+        if (!path->empty()) o[name] = absolute(*path);
     if (!r.complaints.empty()) o["complaints"] = boost::json::value_from(r.complaints);
     fmt::print("{}\n", boost::json::serialize(o));
     std::fflush(stdout);

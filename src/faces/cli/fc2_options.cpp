@@ -4,6 +4,7 @@
 #include <map>
 
 #include "apps/fc2/config.h"
+#include "apps/fc2/config_templates.h"
 #include "apps/recorder/file_names.h"
 #include "apps/tools/names.h"
 #include "base/text.h"
@@ -154,7 +155,7 @@ Result<> set_files(const Fc2DownloadArguments& a, sites::Params& p) {
     auto labels = labels_of(a.labels);
     if (!labels) return labels.error();
     p.labels = std::move(*labels);
-    if (auto names = apps::FileNames::make(p.out_format, {}); !names) return within("--format", names.error());
+    if (auto fine = fc2::check_out_format(p.out_format, p.labels); !fine) return within("--format", fine.error());
     p.remux_format = ascii_lowered(a.remux_format);
     if (auto known = apps::format_named(p.remux_format); !known) return within("--remux-format", known.error());
     p.remux = !a.no_remux;
