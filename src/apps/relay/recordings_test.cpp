@@ -1,6 +1,7 @@
 // The whole way: pushed bytes, a file that was finished and is read back. This program is its own media tool.
 #include "apps/relay/recordings.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -61,7 +62,7 @@ TEST(RecordingName, StaysBelowItsFolderAndTellsTheLocalTime) {
 }
 
 std::string clip(const std::string& name) {
-    return read_file(std::string(WEIR_SOURCE_DIR) + "/tests/data/media/" + name);
+    return read_file(fmt::format("{}/tests/data/media/{}", WEIR_SOURCE_DIR, name));
 }
 
 struct Rig {
