@@ -140,7 +140,7 @@ def test_a_changed_channel_takes_its_new_wishes_with_the_next_live(case):
     case.exact(second, watch.weir, name="next", quality="1.2Mbps", alone=False)
 
 
-@pytest.mark.parametrize("broken, at", [("channels:\n  1: {quality: 4K}\n", "2:"), ("a: [\n", "2:"), ("", "")], ids=["value", "syntax", "empty"])
+@pytest.mark.parametrize("broken, at", [("channels:\n  1: {quality: 4K}\n", "2:"), ("a: [\n", "1:"), ("", "")], ids=["value", "syntax", "empty"])
 def test_a_broken_file_is_reported_and_the_old_one_stays(case, broken, at):
     live = case.fake.channel(CHANNEL).begin(LONG)
     with WatchRun(case, config(CHANNEL)) as watch:
@@ -223,7 +223,7 @@ def test_unknown_and_old_keys_are_warnings(case):
 def test_a_channel_not_to_be_waited_for_is_looked_at_once_and_harms_no_other(case):
     case.fake.channel(CHANNEL)
     live = case.fake.channel(OTHER).begin(Shape(seconds=16))
-    wished = config(CHANNEL, OTHER)
+    wished = config(CHANNEL, OTHER, waitPollInterval="5s")
     wished["channels"][CHANNEL] = {"waitForLive": False}
     with WatchRun(case, wished) as watch:
         finished(case, OTHER, watch)
