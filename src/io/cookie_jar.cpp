@@ -263,7 +263,7 @@ Result<std::optional<Cookie>> CookieJar::read_line(std::string_view line, WallTi
     return std::optional<Cookie>(std::move(cookie));
 }
 
-Result<> CookieJar::import_netscape(std::string_view text, WallTime now) {
+Result<> CookieJar::import_netscape(std::string_view text, WallTime now, std::vector<Error>* left_out) {
     if (text.size() > max_file)
         return Error{Errc::bad_input, fmt::format("cookie file above the limit of {} bytes", max_file)};
     if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
@@ -275,7 +275,12 @@ Result<> CookieJar::import_netscape(std::string_view text, WallTime now) {
         text.remove_prefix(std::min(end + 1, text.size()));
         if (line.ends_with('\r')) line.remove_suffix(1);
         auto cookie = read_line(line, now);
-        if (!cookie) return bad_line(number, cookie.error());
+        if (!cookie) {
+            auto why = bad_line(number, cookie.error());
+            if (!left_out) return why;
+            left_out->push_back(std::move(why));
+            continue;
+        }
         if (!*cookie) continue;
         if ((*cookie)->expires && *(*cookie)->expires <= now)
             ++expired;

@@ -27,8 +27,8 @@ public:
     /// Netscape format, `#HttpOnly_` lines too, with or without the header line; expiry 0 or unreadable is a session cookie. The
     /// sub-domains flag or a leading dot makes a domain cookie, else it is host-only. Fields are split at tabs, or at any white
     /// space in a line without tabs. Expired and oversized ones are counted in the log and skipped. bad_input names the line, and
-    /// the jar stays as it was.
-    Result<> import_netscape(std::string_view text, WallTime now);
+    /// the jar stays as it was; with `left_out`, such lines are told there instead and the others are taken.
+    Result<> import_netscape(std::string_view text, WallTime now, std::vector<Error>* left_out = nullptr);
     [[nodiscard]] std::string export_netscape() const;
     /// One Set-Cookie header received from `from`. Silently ignores what RFC 6265 tells to ignore.
     void store(const Url& from, std::string_view set_cookie, WallTime now);

@@ -254,6 +254,18 @@ TEST_P(CookieText, IsReadOrRefusedWithItsLine) {
     EXPECT_EQ(jar.header_for(url_of("https://www.a.test/"), now), GetParam().header);
 }
 
+TEST(CookieFile, BadLinesCanBeLeftOutAndTold) {
+    CookieJar jar;
+    std::vector<Error> left_out;
+    const auto good = jar.import_netscape("x y\n.a.test\tTRUE\t/\tFALSE\t0\tk\tv\na/b\tTRUE\t/\tFALSE\t0\tl\tsecret\n",
+                                          now, &left_out);
+    EXPECT_TRUE(good);
+    EXPECT_EQ(jar.header_for(url_of("https://www.a.test/"), now), "k=v");
+    ASSERT_EQ(left_out.size(), 2u);
+    EXPECT_EQ(left_out[0].what.rfind("cookie file, line 1: 2 fields", 0), 0u);
+    EXPECT_EQ(left_out[1].what, "cookie file, line 3: the first field is not a domain");
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Cases, CookieText,
     testing::Values(
