@@ -1,10 +1,12 @@
 #include "apps/sites/cookie_store.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -24,7 +26,8 @@ using FileTime = std::filesystem::file_time_type;
 struct FoundCookies {
     std::string lines;
     FileTime changed = FileTime::min();
-    bool as_saved = false;  ///< in our own form
+    bool as_saved = false;    ///< in our own form
+    std::string digest = {};  ///< of the import file; of kept ones: of what was imported into them
 };
 struct FoundFiles {
     std::optional<FoundCookies> imported, kept;
@@ -47,29 +50,63 @@ bool has_cookie_lines(std::string_view text) {
     return false;
 }
 
+/// To see whether it is the same file again; kept sealed, so it tells nobody anything.
+std::string digest_of(std::string_view text) {
+    std::uint64_t hash = 0xcbf29ce484222325u;
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    return fmt::format("{:016x}-{}", hash, text.size());
+}
+
+/// Reasons name lines and never what is in them.
+std::string first_few(const std::vector<Error>& all) {
+    constexpr std::size_t most_shown = 5;
+    std::string out;
+    for (std::size_t i = 0; i < std::min(all.size(), most_shown); ++i) out += (i > 0 ? "; " : "") + all[i].text();
+    return all.size() > most_shown ? out + " …" : out;
+}
+
 Result<FoundCookies> read_import(const Path& path, WallTime now) {
     FoundCookies found;
     found.changed = change_of(path);
     auto text = read_whole_file(path, largest_cookie_file);
     if (!text) return text.error();
     if (!*text) return Error{Errc::not_found, "no such file", path.string()};
-    CookieJar jar;
-    if (auto good = jar.import_netscape(**text, now); !good) return within(path.string(), good.error());
     if (!has_cookie_lines(**text)) return Error{Errc::bad_input, "no cookies in it", path.string()};
-    found.lines = std::move(**text);
+    CookieJar jar;
+    std::vector<Error> left_out;
+    if (auto good = jar.import_netscape(**text, now, &left_out); !good) return within(path.string(), good.error());
+    if (!left_out.empty() && jar.all().empty()) return within(path.string(), left_out.front());
+    if (!left_out.empty())
+        WEIR_LOG(warn, "some lines of the cookie file are no cookies and were left out", {"file", path.string()},
+                 {"lines", left_out.size()}, {"which", first_few(left_out)});
+    found.lines = jar.export_netscape();
+    found.digest = digest_of(**text);
     return found;
 }
 
 /// What another program has kept is taken cookie by cookie: one that we refuse does not cost the others.
 std::string good_lines(std::string_view lines, WallTime now) {
     CookieJar jar;
-    while (!lines.empty()) {
-        const auto end = std::min(lines.find('\n'), lines.size());
-        if (auto good = jar.import_netscape(lines.substr(0, end), now); !good)
-            WEIR_LOG(warn, "a kept cookie of the reference was left out", {"error", good.error().text()});
-        lines.remove_prefix(std::min(end + 1, lines.size()));
-    }
+    std::vector<Error> left_out;
+    if (auto good = jar.import_netscape(lines, now, &left_out); !good) left_out.push_back(good.error());
+    if (!left_out.empty())
+        WEIR_LOG(warn, "some kept cookies of the reference were left out", {"cookies", left_out.size()},
+                 {"why", first_few(left_out)});
     return jar.export_netscape();
+}
+
+/// The line in front of kept cookies that tells what was imported into them.
+constexpr std::string_view imported_mark = "# imported ";
+
+std::string with_mark(const std::string& digest, std::string_view lines) {
+    return digest.empty() ? std::string(lines) : fmt::format("{}{}\n{}", imported_mark, digest, lines);
+}
+
+void take_mark(FoundCookies& kept) {
+    if (!kept.lines.starts_with(imported_mark)) return;
+    const auto end = std::min(kept.lines.find('\n'), kept.lines.size());
+    kept.digest = kept.lines.substr(imported_mark.size(), end - imported_mark.size());
+    kept.lines.erase(0, end + 1);
 }
 
 Result<FoundCookies> unsealed_cookies(std::string_view sealed, const Secret& secret, WallTime now) {
@@ -86,6 +123,7 @@ Result<FoundCookies> unsealed_cookies(std::string_view sealed, const Secret& sec
     CookieJar jar;
     if (auto good = jar.import_netscape(*plain, now); !good) return good.error();
     found.lines = std::move(*plain);
+    take_mark(found);
     return found;
 }
 
@@ -180,22 +218,28 @@ struct CookieStore::Inner {
     FileLane::Strand strand;
     const Settings settings;
     CookieJar jar;
+    std::string imported;     ///< digest of the import file
     std::uint64_t saved = 0;  ///< the jar's changes() that the kept file has
     bool differs = false;     ///< the kept file is not what the jar was loaded with
 };
 
-/// The newer file is imported last, so its cookies win.
+/// The newer file is imported last, so its cookies win. An older one that was imported before adds nothing: what is missing since
+/// then was deleted.
 Result<> CookieStore::Inner::take(const FoundFiles& found) {
     const auto now = shard.clock().wall();
     const bool import_wins = found.imported && (!found.kept || found.imported->changed >= found.kept->changed);
+    const auto before = found.kept ? found.kept->digest : std::string();
+    imported = found.imported ? found.imported->digest : before;
+    const bool known = found.imported && !import_wins && imported == before;
     const auto take_one = [&](const std::optional<FoundCookies>& one) -> Result<> {
         if (!one) return {};
         return jar.import_netscape(one->lines, now);
     };
-    if (auto r = take_one(import_wins ? found.kept : found.imported); !r) return r;
+    if (auto r = take_one(import_wins ? found.kept : known ? std::nullopt : found.imported); !r) return r;
     if (auto r = take_one(import_wins ? found.imported : found.kept); !r) return r;
     saved = jar.changes();
-    differs = found.kept ? !found.kept->as_saved || found.kept->lines != jar.export_netscape() : !jar.all().empty();
+    differs = !jar.all().empty();
+    if (found.kept) differs = !found.kept->as_saved || imported != before || found.kept->lines != jar.export_netscape();
     return {};
 }
 
@@ -232,7 +276,8 @@ Task<Result<>> CookieStore::save_if_changed() {
     auto& in = *inner_;
     const auto changes = in.jar.changes();
     if (in.settings.kept_file.empty() || (changes == in.saved && !in.differs)) co_return Result<>();
-    std::function<Result<>()> job = [settings = in.settings, &fs = in.lane.fs(), lines = in.jar.export_netscape()] {
+    std::function<Result<>()> job = [settings = in.settings, &fs = in.lane.fs(),
+                                     lines = with_mark(in.imported, in.jar.export_netscape())] {
         return save_sealed(fs, settings, lines);
     };
     auto written = co_await in.lane.run(in.strand, std::move(job));

@@ -12,7 +12,8 @@ namespace weir::sites {
 /// The login of a site, kept: imported from a Netscape file, kept in an encrypted file of ours, saved whenever it changes.
 ///
 /// which    of import file and kept file the newer one by time of change wins; cookies of the older one that the newer lacks stay
-///          (FC2-121, FC2-122 as a better program). A kept file that cannot be read or decrypted is put aside as NAME.bad with a warning, and
+///          (FC2-121, FC2-122 as a better program), but not those of an import that the kept file has taken in already: what is missing
+///          since then was deleted. Lines of an import that are no cookies are left out with one warning (FC2-117). A kept file that cannot be read or decrypted is put aside as NAME.bad with a warning, and
 ///          the import file is used
 /// kept     AES-256-GCM under a key derived from the secret (PBKDF2-HMAC-SHA-256, 600 000 rounds, random salt); mode 0600;
 ///          written to a new file, synced and renamed. The reference's own format (FC2-123) is read once and rewritten in ours
@@ -28,7 +29,7 @@ public:
     CookieStore(Shard& shard, FileLane& lane, Settings settings);
     ~CookieStore();
     [[nodiscard]] CookieJar& jar() noexcept;
-    /// Errors: the import file is named and cannot be read or has no cookie lines.
+    /// Errors: the import file is named and cannot be read or has no cookies; the kept ones are in the jar all the same.
     Task<Result<>> load();
     /// When the jar changed since; errors are told by the caller.
     Task<Result<>> save_if_changed();

@@ -114,6 +114,38 @@ TEST(CookieStore, TheNewerFileWinsAndTheOlderAdds) {  // FC2-122 as a better pro
     EXPECT_THAT(*jar, HasSubstr("\told\t1\n"));
 }
 
+TEST(CookieStore, WhatTheSiteDeletedDoesNotComeBackFromAnOldImport) {
+    CookieRig rig;
+    rig.import_has(cookie_line("fcu", "a") + cookie_line("login", "1"));
+    CookieRig::touch(rig.import_file, -1);
+    const auto logout = [](CookieJar& jar, WallTime now) {
+        set_cookie(jar, "login=; domain=.fc2.com; path=/; Max-Age=0", now);
+    };
+    ASSERT_TRUE(rig.run(logout));
+    auto jar = rig.run();
+    ASSERT_TRUE(jar);
+    EXPECT_THAT(*jar, HasSubstr("\tfcu\ta\n"));
+    EXPECT_THAT(*jar, Not(HasSubstr("login")));
+    CookieRig::touch(rig.import_file, 1);  // brought anew by its user
+    jar = rig.run();
+    ASSERT_TRUE(jar);
+    EXPECT_THAT(*jar, HasSubstr("\tlogin\t1\n"));
+}
+
+TEST(CookieStore, LinesThatAreNoCookiesAreLeftOutWithOneWarning) {  // FC2-117
+    CookieRig rig;
+    rig.import_has("one two\n" + cookie_line("fcu", "a") + "x\ty\tsecret\n" + cookie_line("fcus", "b"));
+    LogCaught log;
+    const auto jar = rig.run();
+    ASSERT_TRUE(jar) << jar.error().text();
+    EXPECT_THAT(*jar, HasSubstr("\tfcu\ta\n"));
+    EXPECT_THAT(*jar, HasSubstr("\tfcus\tb\n"));
+    EXPECT_THAT(logged_lines(), HasSubstr("line 1: 2 fields"));
+    EXPECT_THAT(logged_lines(), HasSubstr("line 3: 3 fields"));
+    EXPECT_THAT(logged_lines(), Not(HasSubstr("secret")));
+    EXPECT_EQ(std::count(logged_lines().begin(), logged_lines().end(), '\n'), 1);
+}
+
 TEST(CookieStore, AKeptFileUnderAnotherSecretIsPutAside) {  // FC2-122
     CookieRig rig;
     rig.import_has(cookie_line("fcu", "a"));
