@@ -185,6 +185,10 @@ Task<ControlLine::End> LiveSession::attend(Line line) {
     ControlLine::Hears hears;
     hears.comments = [this](const Comments& comments) { hear(comments); };
     hears.odd = [this](const Other& other) { hear(other); };
+    hears.over = [this] {  // where addresses die with their line, the last units need it until close()
+        finish(std::string("the live is over"));
+        return playing_;
+    };
     auto end = co_await line->serve(hears);
     line_.reset();
     if (shard_.clock().now() - since >= long_line) {
@@ -225,8 +229,8 @@ Task<std::optional<Millis>> LiveSession::pause_after(ControlLine::End end, bool 
         const bool over = co_await live_is_over();
         if (over)
             finish(std::string("the channel is not live any more"));
-        else if (why.code == Errc::denied && tries_ >= tries_until_asked)
-            finish(why);
+        else if (why.code == Errc::denied && why.status == 0 && tries_ >= tries_until_asked)
+            finish(why);  // FC2's own word; an HTTP 403 is a gateway's, and passes
     }
     if (!playing_ && tries_ >= most_tries_to_begin) finish(why);
     if (failed_) co_return none;

@@ -253,6 +253,36 @@ TEST(Fc2Session, RidesOutALongOutageOfTheControlServer) {
     });
 }
 
+TEST(Fc2Session, AGatewayThatForbidsForAWhileIsNoRefusal) {
+    with_fc2([](Fc2Rig& rig) -> Task<void> {
+        Followed f(rig);
+        (void)(co_await f.open()).has_value();
+        rig.fake.every_control = Answer{403, "<html>", {}};
+        rig.fake.every_member = Answer{403, "<html>", {}};
+        rig.fake.cut();
+        (void)co_await rig.until([&] { return rig.fake.control_servers > 8; });
+        EXPECT_TRUE(f.over.empty());
+        rig.fake.every_control.reset();
+        rig.fake.offer({52}, 3);
+        const bool back = co_await rig.until([&] { return !f.followed.empty(); });
+        EXPECT_TRUE(back);
+        EXPECT_TRUE(f.over.empty());
+        co_await f.close();
+    });
+}
+
+TEST(Fc2Session, FC2sOwnNoIsARefusal) {
+    with_fc2([](Fc2Rig& rig) -> Task<void> {
+        Followed f(rig);
+        (void)(co_await f.open()).has_value();
+        rig.fake.every_control = Answer{200, R"({"status":11,"msg":"members only"})", {}};
+        rig.fake.cut();
+        (void)co_await rig.until([&] { return !f.over.empty(); });
+        EXPECT_THAT(f.over, ElementsAre("denied 0"));
+        co_await f.close();
+    });
+}
+
 TEST(Fc2Session, BeatsAtOnceAndOnAndAnUnansweredBeatEndsNothing_FC2_23) {
     with_fc2([](Fc2Rig& rig) -> Task<void> {
         rig.settings.heartbeat = 20ms;

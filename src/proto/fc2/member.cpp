@@ -12,7 +12,7 @@
 namespace weir::fc2 {
 namespace {
 
-constexpr std::size_t longest_said = 200, longest_id = 20;
+constexpr std::size_t longest_said = 200, longest_id = 20, longest_user_name = 256;
 
 Error unreadable(std::string what) {
     return Error{Errc::bad_input, std::move(what)};
@@ -134,7 +134,7 @@ Result<> read_control_token(std::string_view token, ControlServer& into) {
     const auto claims = parse_json_tree(*payload);
     if (!claims) return unreadable(fmt::format("control_token: {}", claims.error().what));
     if (!claims->is(Json::Kind::object)) return unreadable("control_token: no claims in it");
-    into.user_name = text_at(*claims, "user_name");
+    into.user_name = text_at(*claims, "user_name").substr(0, longest_user_name);
     into.expires = integer_in(claims->find("exp"));
     return {};
 }
