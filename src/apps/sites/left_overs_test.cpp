@@ -94,6 +94,53 @@ TEST(LeftOvers, AreFinishedAsTheyAre) {
     EXPECT_TRUE(rig.left_overs().empty());
 }
 
+TEST(LeftOvers, OneThatCannotBeGoneOnWithYetIsHandedBack) {
+    Killed rig;
+    rig.unfinished = rig.left_overs().at(0).journal;
+    rig.site.open_error = Error{Errc::denied, "login is wanted"};
+    const auto refused = rig.run();
+    ASSERT_TRUE(refused) << refused.error().text();
+    EXPECT_TRUE(refused->goes_on && refused->left_unfinished);
+    EXPECT_EQ(refused->journal, *rig.unfinished);
+    EXPECT_TRUE(refused->file.empty());
+    ASSERT_TRUE(refused->refused);
+    EXPECT_EQ(refused->refused->code, Errc::denied);
+    ASSERT_EQ(rig.left_overs().size(), 1u);
+    EXPECT_FALSE(rig.left_overs()[0].ended);
+}
+
+TEST(LeftOvers, ALargeRecordingStoppedInAHurryIsGoneOnWith) {
+    for (const bool live : {true, false}) {
+        LiveRig rig;
+        rig.params.write_chat = true;
+        rig.most_hurried_bytes = 0;
+        rig.at(6s, [&] { rig.site.listener.comment("one"); });
+        rig.at(8300ms, [&] { rig.recording->ask_stop("terminated", true); });
+        const auto stopped = rig.run();
+        ASSERT_TRUE(stopped) << stopped.error().text();
+        EXPECT_TRUE(stopped->goes_on && stopped->left_unfinished && stopped->file.empty());
+        EXPECT_EQ(stopped->end.reason, EndReason::stopped);
+        EXPECT_EQ(rig.site.closes, 1);
+        EXPECT_EQ(rig.files(), (std::vector<std::string>{".Title.weir-todo", "Title.0.ts", "Title.fc2chat.json",
+                                                         "Title.weir.jsonl"}));
+        const auto found = rig.until_done(find_unfinished_below(rig.lane, rig.params.out_format, "fc2"));
+        ASSERT_TRUE(found && found->size() == 1u);
+        EXPECT_FALSE(found->front().ended);
+        rig.unfinished = found->front().journal;
+        const LiveRecording::Tools tools{rig.shard, rig.http, nullptr, rig.lane};
+        rig.at(10s, [&] {
+            if (live) rig.recording->ask_stop("enough", false);
+        });
+        const auto result = live ? rig.run() : rig.until_done(finish_left_over(tools, found->front(), rig.params));
+        ASSERT_TRUE(result) << result.error().text();
+        EXPECT_EQ(result->file, rig.folder / "Title.ts");
+        EXPECT_GE(rig.last_in(result->file, 100), live ? 128u : 118u);
+        EXPECT_EQ(result->gaps, 0u);
+        EXPECT_TRUE(result->complaints.empty());
+        EXPECT_EQ(test::read_file(rig.folder / "Title.fc2chat.json"), "one\n");
+    }
+}
+
 TEST(LeftOvers, StepsAfterTheRecordingAreLeftOversToo) {
     LiveRig rig;
     rig.at(4s, [&] { rig.recording->ask_stop("enough", false); });

@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 
 constexpr Micros hurried_finish = 3500ms;
 
+std::atomic<std::uint64_t> bytes_in_a_hurry{0};
+
 Task<void> remove_quietly(FileLane& lane, Path path) {
     auto strand = lane.strand();
     (void)(co_await lane.run(strand, [&] { return lane.fs().remove(path); })).has_value();
@@ -34,17 +36,41 @@ Task<Result<LiveResult>> LiveRecording::Inner::run() {
     co_await errors_not_throws();
     running = true;
     if (hurry) timers.spawn(hurry_watch(), "hurry");
-    auto result = co_await record_and_finish();
+    std::optional<Result<LiveResult>> result;
+    std::exception_ptr bug;
+    try {
+        result = co_await record_and_finish();
+    } catch (...) {
+        bug = std::current_exception();
+    }
     co_await uncancellable();
+    co_await clean_up();
+    if (bug) std::rethrow_exception(bug);
+    co_return std::move(*result);
+}
+
+/// Also after a bug: nothing of ours outlives us, and what was recorded is left in order.
+Task<void> LiveRecording::Inner::clean_up() {
     *listening = false;
-    if (session) co_await session->close();
+    pipeline.reset();
+    hls.reset();
+    tap.reset();
+    if (recording) {
+        auto left = co_await recording->leave();
+        if (!left) WEIR_LOG(error, "the recording could not be left in order", {"error", left.error().text()});
+        recording.reset();
+    }
+    if (session) {
+        auto old = std::move(session);
+        co_await old->close();
+    }
     co_await timers.stop("done");
     co_await aside.stop("done");
     co_await steps.stop("done");
     co_await finishing.stop("done");
     co_await close_chat();
     names.reset();
-    co_return result;
+    bytes_in_a_hurry -= std::exchange(hurried_bytes, 0);
 }
 
 Task<Result<LiveResult>> LiveRecording::Inner::record_and_finish() {
@@ -58,15 +84,27 @@ Task<Result<LiveResult>> LiveRecording::Inner::record_and_finish() {
     if (plan.params.write_thumbnail && plan.live.thumbnail) aside.spawn(write_thumbnail(), "thumbnail");
     auto url = co_await open_session();
     if (!url) {
-        // What an earlier run left stays for the next one.
-        End failed{stop.asked() ? EndReason::stopped : EndReason::error, url.error().text()};
-        if (!refused) refused = url.error();
-        auto nothing = co_await nothing_recorded(failed);
+        const Error why = url.error();
+        auto nothing = co_await not_opened(why);
         co_return nothing;
     }
     entered(State::downloading);
     auto end = co_await rounds(std::move(*url));
     auto result = co_await finish(std::move(end));
+    co_return result;
+}
+
+/// What an earlier run left stays for the next one.
+Task<Result<LiveResult>> LiveRecording::Inner::not_opened(const Error& why) {
+    if (!refused) refused = why;
+    End end{stop.asked() ? EndReason::stopped : EndReason::error, why.text()};
+    auto nothing = co_await nothing_recorded(end);
+    if (!earlier || stop.asked()) co_return nothing;
+    LiveResult result;
+    result.journal = earlier->journal;
+    result.end = std::move(end);
+    result.refused = refused;
+    result.resumed = result.left_unfinished = result.goes_on = true;
     co_return result;
 }
 
@@ -203,6 +241,10 @@ Task<Result<LiveResult>> LiveRecording::Inner::finish(End end) {
         auto nothing = co_await nothing_recorded(end);
         co_return nothing;
     }
+    if (leaving && end.reason == EndReason::stopped) {
+        auto left = co_await leave_unfinished(std::move(end));
+        co_return left;
+    }
     entered(State::post_processing);
     if (recording) co_await close_recording(end);
     LiveResult result;
@@ -239,6 +281,20 @@ Task<Result<LiveResult>> LiveRecording::Inner::finish(End end) {
     co_return result;
 }
 
+/// Everything is on the disk, nothing is ended: as after a kill.
+Task<Result<LiveResult>> LiveRecording::Inner::leave_unfinished(End end) {
+    LiveResult result;
+    result.journal = *made_journal;
+    result.end = std::move(end);
+    result.resumed = resumed;
+    result.left_unfinished = result.goes_on = true;
+    co_await clean_up();
+    result.complaints = std::exchange(complaints, {});
+    WEIR_LOG(info, "stopped in a hurry; the next start goes on with the recording, or finishes it",
+             {"journal", result.journal.string()});
+    co_return result;
+}
+
 Task<void> LiveRecording::Inner::post_process(Path journal, LiveResult& result, std::optional<Result<>>& done) {
     co_await errors_not_throws();
     PostProcessing after(tools, plan.params);
@@ -253,11 +309,21 @@ Task<void> LiveRecording::Inner::hurry_watch() {
     aside.ask_stop("in a hurry");
 }
 
+bool LiveRecording::Inner::too_large_for_a_hurry() {
+    if (over_told || (!recording && !earlier)) return false;
+    const auto* made = recording ? recording->made() : nullptr;
+    if (!made) return earlier.has_value();  // not taken up again yet: no reason to end it now
+    hurried_bytes = made->stats().bytes;
+    return (bytes_in_a_hurry += hurried_bytes) > plan.most_hurried_bytes;
+}
+
 void LiveRecording::Inner::ask_stop(std::string reason, bool in_a_hurry) {
+    const bool first = !stop.asked();
     stop.ask(reason);
     if (in_a_hurry && !std::exchange(hurry, true)) {
         hurry_until = tools.shard.clock().now() + hurried_finish;
         if (running) timers.spawn(hurry_watch(), "hurry");
+        leaving = first && too_large_for_a_hurry();
     }
     steps.ask_stop(reason);
     if (pipeline) pipeline->ask_stop(std::move(reason));

@@ -47,6 +47,7 @@ struct LiveResult {
     std::optional<Error> refused = {};  ///< the site refused us while it was recorded: why, for the next one's back-off
     bool resumed = false;               ///< went on with what an earlier run had begun
     bool left_unfinished = false;       ///< stopped in a hurry: the next start finishes it
+    bool goes_on = false;               ///< and it has no end yet: whoever finds its live still on goes on with it
     std::vector<std::string> complaints;  ///< steps after the recording that failed; nothing is lost by them (FC2-53)
 };
 
@@ -57,7 +58,8 @@ struct LiveResult {
 /// names    all from one moment (FC2-54): the parts of one live share a number, nothing is ever overwritten; the remux target is numbered
 /// journal  source kind = the site's, source id "SITE:CHANNEL:LIVE"; name data holds what post-processing needs after a restart
 /// again    an unfinished recording of the same live, found by its journal, is gone on with
-/// stop     the recording ends and is finished; with `hurry`, what is not finished after 3.5 s stays for the next start
+/// stop     the recording ends and is finished; with `hurry`, what is not finished after 3.5 s stays for the next start, and a recording
+///          too large to be finished by then does not even end: while its live is on, the next start goes on with it
 /// threads  one shard
 class LiveRecording {
 public:
@@ -72,6 +74,8 @@ public:
         Live live;
         std::shared_ptr<Channel> channel;
         std::optional<Path> unfinished = {};  ///< its journal, from find_unfinished_below()
+        /// What all recordings of this process that are stopped in a hurry may have together, to be finished at once.
+        std::uint64_t most_hurried_bytes = 128u << 20;
     };
     LiveRecording(Tools tools, Plan plan, std::function<void(State)> entered);
     ~LiveRecording();

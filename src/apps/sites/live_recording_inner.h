@@ -18,7 +18,9 @@ namespace weir::sites {
 /// What passes from a source of the live to its recording; knows when media came last, and whether the disk refused.
 class LiveTap final : public ItemSink {
 public:
-    LiveTap(Clock& clock, ItemSink& inner) : clock_(clock), inner_(inner), last_media_(clock.now()) {}
+    /// `leaving`: the recording is to be as after a kill, so that the unit a stop cuts is no loss yet.
+    LiveTap(Clock& clock, ItemSink& inner, const bool& leaving)
+        : clock_(clock), inner_(inner), leaving_(leaving), last_media_(clock.now()) {}
     Task<Result<>> accept(std::span<const Item> items) override;
 
     [[nodiscard]] SteadyTime last_media() const noexcept { return last_media_; }
@@ -28,6 +30,7 @@ public:
 private:
     Clock& clock_;
     ItemSink& inner_;
+    const bool& leaving_;
     SteadyTime last_media_;
     bool any_media_ = false, refused_ = false;
 };
@@ -38,6 +41,9 @@ struct LiveRecording::Inner {
     // live_recording.cpp: from the names to the result
     Task<Result<LiveResult>> run();
     Task<Result<LiveResult>> record_and_finish();
+    Task<void> clean_up();
+    Task<Result<LiveResult>> not_opened(const Error& why);
+    Task<Result<LiveResult>> leave_unfinished(End end);
     Task<Result<>> prepare();
     Task<std::optional<Path>> find_own_unfinished(Path folder);
     Task<Result<>> take_up(Path journal);
@@ -51,11 +57,13 @@ struct LiveRecording::Inner {
     Task<void> remove_side_files();
     Task<void> hurry_watch();
     void ask_stop(std::string reason, bool in_a_hurry);
+    [[nodiscard]] bool too_large_for_a_hurry();
     [[nodiscard]] RecordingProgress progress() const;
 
     // live_rounds.cpp: one source after another, in one recording
     Task<Result<Url>> open_session();
     Task<Result<Url>> address();
+    Task<Result<Url>> fresh_address_in_time();
     Task<End> rounds(Url url);
     Task<Result<End>> round(Url url);
     Task<void> give_up_waiting();
@@ -74,6 +82,8 @@ struct LiveRecording::Inner {
         std::optional<Result<T>> result;
         steps.spawn(apps::into(std::move(work), result), "live recording");
         co_await steps.join();
+        if (!result && steps.stopping().asked()) stop.ask("cancelled");
+        if (!result && !stop.asked()) co_return Error{Errc::internal, "a step of the recording ended by an exception"};
         if (!result) co_return Error{Errc::cancelled, stop.reason()};
         co_return std::move(*result);
     }
@@ -83,6 +93,8 @@ struct LiveRecording::Inner {
     std::function<void(State)> entered;
     Stop stop;
     bool hurry = false;
+    bool leaving = false;  ///< stopped in a hurry, too large to be finished: it gets no end
+    std::uint64_t hurried_bytes = 0;
     SteadyTime hurry_until{};
     std::string source_id;
 

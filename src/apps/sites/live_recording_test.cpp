@@ -123,6 +123,38 @@ TEST(LiveRecording, SilenceOfALiveThatGoesOnIsNoEnd_FC2_64) {
     EXPECT_EQ(rig.site.opens, 1);
 }
 
+TEST(LiveRecording, AnEndlistIsTheEndOnlyWhenTheSiteSaysSoToo_FC2_58) {
+    for (const bool live : {true, false}) {
+        LiveRig rig;
+        rig.at(10s, [&] {
+            rig.live.ends_after = rig.live.newest();
+            rig.site.live = live;
+        });
+        if (live) rig.at(15s, [&] { rig.live.ends_after.reset(); });
+        if (live) ends_at(rig, 40s);
+        const auto began = rig.shard.time.now();
+        const auto result = rig.run();
+        ASSERT_TRUE(result) << result.error().text();
+        EXPECT_EQ(rig.last_in(result->file, first), *rig.live.ends_after);
+        EXPECT_EQ(result->gaps, 0u);
+        EXPECT_GE(rig.site.looks, 1);
+        EXPECT_EQ(rig.files(), (Names{"Title.ts", "Title.weir.jsonl"}));
+        if (live)
+            EXPECT_GE(*rig.live.ends_after, first + 45);
+        else
+            EXPECT_LT(rig.shard.time.now() - began, 15s);
+    }
+}
+
+TEST(LiveRecording, ABugOfASessionIsNoStop) {
+    LiveRig rig;
+    rig.site.open_throws = true;
+    const auto result = rig.run();
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, Errc::internal);
+    EXPECT_EQ(rig.files(), Names{});
+}
+
 TEST(LiveRecording, NothingForTenMinutesIsTheEnd) {
     LiveRig rig;
     rig.at(5s, [&] {

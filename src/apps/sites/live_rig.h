@@ -40,6 +40,7 @@ struct FakeSite {
     bool live = true;
     std::string id = "L1";
     std::optional<Error> look_error, open_error, fresh_error;
+    bool open_throws = false;
     int looks = 0, opens = 0, closes = 0, fresh = 0;
     std::string address = "https://live.example/a/live.m3u8?key=1";
     Session::Listener listener;
@@ -50,6 +51,7 @@ public:
     FakeSession(FakeSite& site, Listener listener) : site_(site) { site_.listener = std::move(listener); }
     Task<Result<Opened>> open() override {
         ++site_.opens;
+        if (site_.open_throws) throw std::runtime_error("a bug");
         if (site_.open_error) co_return *site_.open_error;
         Opened opened{parse_url(site_.address).value(), "3Mbps", true};
         co_return opened;
@@ -111,6 +113,7 @@ struct LiveRig {
     std::unique_ptr<LiveRecording> recording;
     std::string title = "Title";
     std::optional<Path> unfinished;
+    std::uint64_t most_hurried_bytes = 128u << 20;
     std::set<std::string> good_keys{"key=1"};
 
     LiveRig() {
@@ -127,6 +130,7 @@ struct LiveRig {
         plan.live.title = title;
         plan.channel = std::make_shared<FakeChannel>(site);
         plan.unfinished = unfinished;
+        plan.most_hurried_bytes = most_hurried_bytes;
         recording = std::make_unique<LiveRecording>(LiveRecording::Tools{shard, http, nullptr, lane}, std::move(plan),
                                                     [this](State s) { states.push_back(s); });
         return *recording;

@@ -28,6 +28,15 @@ std::string short_text(const std::string& text) {
 Task<Result<>> LiveTap::accept(std::span<const Item> items) {
     const bool media =
         std::any_of(items.begin(), items.end(), [](const Item& i) { return std::holds_alternative<Chunk>(i); });
+    std::vector<Item> kept;
+    if (leaving_) {
+        const auto cut_by_the_stop = [](const Item& i) {
+            const auto* gap = std::get_if<Gap>(&i);
+            return gap != nullptr && gap->partial && gap->why == "stopped";
+        };
+        std::remove_copy_if(items.begin(), items.end(), std::back_inserter(kept), cut_by_the_stop);
+        items = kept;
+    }
     auto taken = co_await inner_.accept(items);
     if (!taken) refused_ = true;
     if (taken && media) {
@@ -81,11 +90,20 @@ Task<Result<Url>> LiveRecording::Inner::open_session() {
     co_return std::move(opened->playlist);
 }
 
+/// What comes too late is no stop: whoever asked goes on.
+Task<Result<Url>> LiveRecording::Inner::fresh_address_in_time() {
+    bool late = false;
+    const auto until = tools.shard.clock().now() + address_deadline;
+    auto asking = session->fresh_address();
+    auto url = co_await with_deadline(tools.shard.clock(), until, std::move(asking), &late);
+    if (!url && late) co_return Error{Errc::timed_out, "no address of the playlist came in time"};
+    co_return url;
+}
+
 /// Of what is being recorded; from a new session where the old one gives none any more.
 Task<Result<Url>> LiveRecording::Inner::address() {
     if (session && refused_addresses < addresses_per_session) {
-        const auto until = tools.shard.clock().now() + address_deadline;
-        auto asking = with_deadline(tools.shard.clock(), until, session->fresh_address());
+        auto asking = fresh_address_in_time();
         auto url = co_await step(std::move(asking));
         refused_addresses = url ? 0 : refused_addresses + 1;
         co_return url;
@@ -108,9 +126,7 @@ HlsSettings LiveRecording::Inner::hls_settings(Url url) {
     s.fresh_address = [this]() -> Task<Result<std::optional<Url>>> {
         std::optional<Url> fresh;
         if (!session || over_told) co_return fresh;
-        const auto until = tools.shard.clock().now() + address_deadline;
-        auto asking = session->fresh_address();
-        auto url_now = co_await with_deadline(tools.shard.clock(), until, std::move(asking));
+        auto url_now = co_await fresh_address_in_time();
         if (!url_now) co_return url_now.error();
         fresh = std::move(*url_now);
         co_return fresh;
@@ -153,7 +169,7 @@ Task<Result<End>> LiveRecording::Inner::round(Url url) {
     auto on_made = [this](Path journal) { return apps::set_mark(tools.lane, std::move(journal), todo_ending); };
     recording = std::make_unique<apps::LazyRecording>(tools.shard.executor(), clock, tools.lane, plan_of_recording(),
                                                       std::move(unfinished), std::move(settle), std::move(on_made));
-    tap = std::make_unique<LiveTap>(clock, *recording);
+    tap = std::make_unique<LiveTap>(clock, *recording, leaving);
     pipeline = std::make_unique<Pipeline>(tools.shard.executor(), *hls, *tap);
     if (stop.asked()) pipeline->ask_stop(stop.reason());
     if (over_told) hls->ends_soon(over_idle);
@@ -210,7 +226,8 @@ Task<End> LiveRecording::Inner::rounds(Url url) {
             co_return over_now;
         }
         const bool disk = tap->refused();
-        if (disk || end.reason == EndReason::endlist) co_return end;
+        if (disk) co_return end;
+        // An ENDLIST proves nothing: FC2 writes none, and a proxy's or a worker's may come in the midst (FC2-58).
         WEIR_LOG(warn, "the source of a live ended; is it still live?", {"source", source_id}, {"why", end.why});
         auto next = co_await next_address();
         if (stop.asked()) {

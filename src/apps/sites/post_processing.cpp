@@ -86,6 +86,8 @@ Task<Result<>> PostProcessing::run(Path journal, LiveResult& result) {
         return {};
     });
     if (!read) co_return within("journal", read.error());
+    // A left-over may have none, and a kill from here on is to lose no step.
+    co_await apps::set_mark(lane_, journal, todo_ending);
     const bool keep = params_.keep_intermediates && params_.remux;
     auto done = co_await apps::finish_recording(shard_.executor(), shard_.clock(), lane_, journal, keep);
     if (!done) {

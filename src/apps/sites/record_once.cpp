@@ -191,6 +191,10 @@ Task<OneByOne::Answer> OneByOne::record(Live found) {
     if (current) current(nullptr);
     run.reset();
     Answer answer;
+    if (result && result->goes_on && !stop.asked()) {  // could not be gone on with yet
+        left_overs.push_back({result->journal, source_id_of(setup.channel->site(), live->channel_id, live->id), false});
+        result = result->refused.value_or(Error{Errc::lost_peer, result->end.why});
+    }
     if (!result) {
         const auto code = result.error().code;  // not_found: it ended before it gave any media
         if (failures == 0 && code != Errc::cancelled && code != Errc::not_found)

@@ -66,7 +66,9 @@ struct RecordingNames::Hold {
     Hold(const Hold&) = delete;
 
     static std::shared_ptr<Hold> take(const Path& target) {
-        auto stem = std::filesystem::absolute(target).lexically_normal();
+        std::error_code failed;  // the working directory may be gone
+        auto stem = std::filesystem::absolute(target, failed).lexically_normal();
+        if (failed) stem = target.lexically_normal();
         stem.replace_extension();
         const std::lock_guard guard(held_names_lock);
         if (!held_names.insert(stem.string()).second) return nullptr;

@@ -307,6 +307,8 @@ Task<bool> Watcher::Inner::record(std::optional<Path> unfinished) {
     }
     if (!result) {
         wait = result.error().code == Errc::not_found ? nothing_came(result.error().text()) : failed(result.error());
+    } else if (result->refused && result->goes_on && result->refused->code == Errc::not_found) {
+        wait = nothing_came(result->refused->text());
     } else if (result->refused) {
         wait = failed(*result->refused);
         waited_for_its_end = true;
@@ -326,7 +328,8 @@ void Watcher::Inner::recorded(const LiveResult& result) {
         WEIR_LOG(warn, "a step after the recording failed", {"channelID", setup.id}, {"error", complaint});
     }
     if (result.left_unfinished && !result.journal.empty() && !stop.asked())  // once more, later
-        left_overs.push_back({result.journal, source_id_of(setup.channel->site(), live->channel_id, live->id), true});
+        left_overs.push_back(
+            {result.journal, source_id_of(setup.channel->site(), live->channel_id, live->id), !result.goes_on});
     if (result.file.empty()) return;
     metrics.recorded(result);
     if (post_at != SteadyTime{})

@@ -49,6 +49,7 @@ struct RigLive {
     std::optional<Error> refused = {};  ///< before anything was recorded
     std::optional<Error> cut_off = {};  ///< while it was recorded
     bool unfinished = false;            ///< the disk was full
+    bool goes_on = false;               ///< an earlier run's could not be gone on with yet
     bool empty = false;                 ///< ended without media
     bool throws = false;
 };
@@ -90,6 +91,7 @@ public:
         result.complaints = works_.complaints;
         result.refused = kind_.cut_off;
         result.left_unfinished = kind_.unfinished;
+        result.goes_on = kind_.goes_on;
         if (kind_.unfinished) {
             result.journal = "/r/now.journal";
             co_return result;

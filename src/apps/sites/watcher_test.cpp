@@ -341,6 +341,20 @@ TEST(Watcher, ALeftOverOfTheLiveThatIsOnIsGoneOnWith) {
               (std::vector<std::string>{source_id_of("fc2", "1", "old"), source_id_of("fc2", "1", "a")}));
 }
 
+TEST(Watcher, ALeftOverThatCouldNotBeGoneOnWithIsGivenToTheNextTry) {
+    WatcherRig rig;
+    rig.channel->id = "a";
+    rig.works.next.unfinished = rig.works.next.goes_on = rig.works.next.empty = true;
+    rig.works.next.cut_off = Error{Errc::timed_out, "no answer"};
+    rig.start({{"/r/now.journal", source_id_of("fc2", "1", "a"), false}});
+    rig.works.next = {};
+    for (int i = 0; i < 5; ++i) rig.shard.advance(1s);
+    ASSERT_EQ(rig.works.begun.size(), 2u);
+    EXPECT_EQ(rig.works.begun[1].unfinished, Path("/r/now.journal"));
+    EXPECT_TRUE(rig.works.finished_rests.empty());
+    EXPECT_EQ(rig.count(EventKind::finished), 0);
+}
+
 TEST(Watcher, LeftOversWaitUntilItIsKnownWhetherTheirLiveIsOn) {
     WatcherRig rig;
     rig.channel->why = Error{Errc::timed_out, "no answer"};
