@@ -56,7 +56,7 @@ void ControlLine::take(const Message& message, const Hears& hears) {
     } else if (const auto* refusal = std::get_if<Disconnection>(&message)) {
         end({false, disconnection_error(refusal->code)});
     } else if (std::holds_alternative<PublishStop>(message)) {
-        end({true, Error{Errc::not_found, "the live is over"}});
+        if (!hears.over || !hears.over()) end({true, Error{Errc::not_found, "the live is over"}});
     } else if (const auto* other = std::get_if<Other>(&message); other && !other->why.empty()) {
         hears.odd(*other);
     }

@@ -27,6 +27,8 @@ public:
     struct Hears {
         std::function<void(const Comments&)> comments;
         std::function<void(const Other&)> odd;  ///< what could not be understood
+        /// publish_stop; true: the line is kept nevertheless, for the sake of what is still to be fetched under its playlists.
+        std::function<bool()> over = {};
     };
     struct End {
         bool live_over = false;  ///< the site said so: publish_stop
