@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <memory>
 #include <random>
 #include <set>
@@ -15,15 +16,19 @@ namespace weir::fc2 {
 ///
 /// when      the channels' wishes together take more than 80 % of the limiter's rate
 /// cost      two requests and two parses for each smallest wish, however many channels there are; a look is one hash lookup
-/// blind     a list that cannot be read tells nothing: the channels are asked directly, more slowly, and the list is tried again
-/// trust     who is not listed is asked directly about every 5 min, all of them with at most a quarter of the limiter's rate
+/// blind     a list that cannot be read tells nothing, and is tried again. While only one can be read, who may be in the other is
+///           asked directly, all of them with at most 70 % of the limiter's rate; while none can, all are, at a slower pace
+/// trust     who is not listed is asked directly about every 5 min in turn, all of them with at most a quarter of the limiter's
+///           rate; who was live without being listed, every 30 s
 /// threads   one shard
 class Directory {
 public:
     /// What one watched channel wishes; the Directory's until leave().
     struct Place {
         Millis wish{0};
-        SteadyTime ask_at = {};  ///< the next direct question to one that is not listed
+        SteadyTime asked = {}, ask_at = {};  ///< the last and the next direct question to one that is not listed
+        int list = -1;                       ///< that it was seen in last; -1: none yet
+        bool unlisted = false;               ///< was live, and in no list
     };
 
     Directory(Shard& shard, Api& api, std::uint64_t seed);
@@ -31,28 +36,42 @@ public:
     void leave(const Place& place) noexcept;
     /// False: it is not live, and need not be asked now.
     Task<bool> worth_asking(const std::string& channel, Place& place);
+    /// memberApi says so.
+    void is_live(const std::string& channel, Place& place);
     [[nodiscard]] Millis pace(Millis wished) const;
     Task<void> stop();
 
 private:
+    struct List {
+        enum class State : std::uint8_t { unknown, good, bad };
+        List(bool a, std::uint64_t seed);
+        const bool adult;
+        State state = State::unknown;
+        bool reading = false, told = false;  ///< told: that it cannot be read
+        SteadyTime next_read{};
+        Backoff again;
+        std::unordered_set<std::string> ids;
+    };
+
     /// The share of the limiter's rate that asking for each channel would take.
     [[nodiscard]] double load() const;
     [[nodiscard]] bool crowded() const;
-    [[nodiscard]] bool may_ask(Place& place);
+    [[nodiscard]] bool any_good() const;
+    [[nodiscard]] bool to_be_read() const;
+    [[nodiscard]] bool judge(const std::string& channel, Place& place);
+    [[nodiscard]] bool may_ask(Place& place, bool hidden);
     [[nodiscard]] Millis drawn(Millis from, Millis to);
-    Task<void> read();
-    Task<Result<>> read_both();
+    void begin_reading(List& list);
+    Task<void> read(List& list);
+    void failed(List& list, const Error& why);
 
     Shard& shard_;
     Api& api_;
     std::mt19937_64 random_;
     std::multiset<Millis> wishes_;
     double rate_ = 0;  ///< questions a second, as wished
-    std::unordered_set<std::string> live_;
-    enum class Lists : std::uint8_t { unknown, good, bad } lists_ = Lists::unknown;
-    bool reading_ = false;
-    SteadyTime next_read_{}, next_direct_{};
-    Backoff again_;
+    std::array<List, 2> lists_;
+    SteadyTime next_direct_{}, last_join_{}, last_turn_{};
     Bell was_read_;
     TaskGroup tasks_;
 };

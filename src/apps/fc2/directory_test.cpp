@@ -53,8 +53,9 @@ protected:
         test::Reply reply;
         if (request.url.path.find("allchannellist") != std::string::npos) {
             ++lists;
-            if (lists_fail) reply.status = 500;
             const bool adult = request.url.path.find("/adult/") != std::string::npos;
+            if (lists_fail || (adult && adult_fails)) reply.status = 500;
+            if (busy) reply.status = 503;
             for (const auto& id : adult ? std::set<std::string>() : listed)
                 reply.body += fmt::format(R"({}{{"id":"{}"}})", reply.body.empty() ? "" : ",", id);
             reply.body = fmt::format(R"({{"channel":[{}]}})", reply.body);
@@ -67,6 +68,7 @@ protected:
         reply.body = fmt::format(
             R"({{"status":1,"data":{{"channel_data":{{"channelid":"{}","is_publish":{},"start":1}},"profile_data":{{}},"user_data":{{}}}}}})",
             id, live.contains(id) ? 1 : 0);
+        if (busy) reply.status = 503;
         return reply;
     }
 
@@ -78,7 +80,7 @@ protected:
     std::unique_ptr<Site> site;
     std::mt19937 random{3};
     std::set<std::string> listed, live;
-    bool lists_fail = false;
+    bool lists_fail = false, adult_fails = false, busy = false;
     int lists = 0, members = 0, looks = 0, errors = 0;
     std::map<std::string, std::vector<SteadyTime>> asked;
     std::map<std::string, SteadyTime> seen;
@@ -109,6 +111,55 @@ TEST_F(Fc2Crowd, WhoAppearsInTheListIsSeenAtOnceAndWhoNeverDoesInTheEnd) {
     pass(8min);
     EXPECT_TRUE(seen.contains("1020")) << "asked directly now and then";
     EXPECT_LE(seen["1010"] - begun, 12s);
+}
+
+TEST_F(Fc2Crowd, EachChannelHasItsTurn) {
+    watch(1000);
+    pass(25min);
+    EXPECT_EQ(asked.size(), 1000u) << "one a second, in turn";
+}
+
+TEST_F(Fc2Crowd, WhoWasLiveWithoutBeingListedIsFoundSoonTheNextTime) {
+    watch(200);
+    live = {"1020"};
+    pass(8min);
+    ASSERT_TRUE(seen.contains("1020"));
+    live.clear();
+    pass(2min);
+    seen.clear();
+    live = {"1020"};
+    pass(50s);
+    EXPECT_TRUE(seen.contains("1020"));
+}
+
+TEST_F(Fc2Crowd, WithoutOneListTheOtherIsUsedAndTheRestIsAskedDirectly) {
+    adult_fails = true;
+    watch(200);
+    pass(1min);
+    const auto begun = bench.clock.now();
+    live = {"1010", "1020"};
+    listed = {"1010"};
+    pass(12s);
+    EXPECT_TRUE(seen.contains("1010"));
+    pass(4min);
+    EXPECT_TRUE(seen.contains("1020"));
+    EXPECT_LE(seen["1020"] - begun, 4min);
+    EXPECT_LE(members, (5 * 60 + 12) * 3);
+}
+
+TEST_F(Fc2Crowd, AfterAPenaltyTheListsAreReadBeforeAnybodyIsAsked) {
+    watch(1000);
+    pass(1min);
+    EXPECT_EQ(errors, 0);
+    busy = true;
+    pass(10s);
+    busy = false;
+    EXPECT_GT(errors, 900) << "nobody is taken for offline";
+    const auto so_far = members;
+    live = listed = {"1010"};
+    pass(50s);
+    EXPECT_TRUE(seen.contains("1010"));
+    EXPECT_LE(members - so_far, 60);
 }
 
 TEST_F(Fc2Crowd, WithoutTheListsAllAreAskedWithinTheLimit) {

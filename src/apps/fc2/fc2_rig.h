@@ -99,6 +99,7 @@ public:
     std::string user_name;
     std::vector<std::pair<int, std::string>> playlists;
     int playlist_status = 200;
+    bool adult_list_fails = false;
     bool answer_heartbeats = true, answer_playlists = true, greet = true, hang_control_server = false;
     int refuse_with = 0;  ///< control_disconnection at once on so many new sockets
     int refusals_left = 0;
@@ -177,7 +178,9 @@ private:
     Task<void> list(Exchange& x, const std::vector<std::string>& ids_of) {
         ++lists;
         Answer answer;
-        if (every_list) {
+        if (adult_list_fails && &ids_of == &listed_adult) {
+            answer.status = 404;
+        } else if (every_list) {
             answer = *every_list;
         } else {
             for (const auto& id : ids_of)

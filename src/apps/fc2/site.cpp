@@ -27,6 +27,8 @@ struct Site::Inner {
 
 namespace {
 
+constexpr std::size_t longest_version = 64;
+
 /// What only our own Channel reads of a Live.
 struct LiveOfFc2 {
     std::string channel, version;
@@ -36,7 +38,8 @@ struct LiveOfFc2 {
 /// Title and viewers change during a live; its start does not.
 std::string live_id(const std::string& channel, const Member& member) {
     if (member.start > 0) return fmt::format("{}-{}", channel, member.start);
-    return fmt::format("{}-{}", channel, member.version.empty() ? "live" : member.version);
+    const auto version = std::string_view(member.version).substr(0, longest_version);
+    return fmt::format("{}-{}", channel, version.empty() ? "live" : version);
 }
 
 class FollowedChannel final : public sites::Channel {
@@ -66,23 +69,32 @@ private:
     const std::string id_;
     const Params params_;
     const std::unique_ptr<Directory::Place> place_;
+    bool live_ = false;  ///< as far as we know
 };
 
+/// While it is live, lists are not believed: they lag, and do not have everybody; a recording would end by them.
 Task<Result<std::optional<sites::Live>>> FollowedChannel::look() {
     std::optional<sites::Live> live;
-    const bool worth = co_await site_->directory.worth_asking(id_, *place_);
+    const bool goes_on = live_;
+    bool worth = true;
+    if (!goes_on) worth = co_await site_->directory.worth_asking(id_, *place_);
     if (!worth) co_return live;
-    auto member = co_await site_->api.member(id_);
+    auto member = co_await site_->api.member(id_, goes_on);
     if (!member) co_return member.error();
-    if (member->live) live = live_of(std::move(*member));
+    live_ = member->live;
+    if (!live_) co_return live;
+    site_->directory.is_live(id_, *place_);
+    live = live_of(std::move(*member));
     co_return live;
 }
 
 sites::Live FollowedChannel::live_of(Member member) const {
     sites::Live live;
-    live.channel_id = member.channel_id.empty() ? id_ : member.channel_id;
-    live.id = live_id(live.channel_id, member);
-    live.of_site = std::make_shared<LiveOfFc2>(LiveOfFc2{live.channel_id, member.version, member.start});
+    live.channel_id =
+        id_;  // journals and what earlier runs left are found by what is watched, whatever the answer says
+    live.id = live_id(id_, member);
+    const auto told = parse_channel_id(member.channel_id);
+    live.of_site = std::make_shared<LiveOfFc2>(LiveOfFc2{told ? *told : id_, member.version, member.start});
     live.channel_name = std::move(member.name);
     live.title = std::move(member.title);
     live.metadata = std::move(member.metadata);

@@ -259,10 +259,70 @@ TEST(Fc2Site, AListThatCannotBeReadMeansAskingDirectlyAndMoreSlowly) {
             EXPECT_THAT(crowd.live, ElementsAre("1003"));
             EXPECT_EQ(crowd.errors, 0);
             EXPECT_EQ(rig.fake.members, 100);
-            EXPECT_EQ(rig.fake.lists, 1) << "it is not tried again for each of them";
+            EXPECT_EQ(rig.fake.lists, 2) << "they are not tried again for each of them";
             EXPECT_GT(crowd.channels[0]->pace(500ms), 1000ms);
         });
     }
+}
+
+TEST(Fc2Site, OneListThatCannotBeReadDoesNotCostTheOther) {
+    with_fc2([](Fc2Rig& rig) -> Task<void> {
+        rig.fake.adult_list_fails = true;
+        rig.fake.channels["1003"];
+        rig.fake.listed = {"1003"};
+        Crowd crowd(rig, 100);
+        co_await crowd.look_all();
+        EXPECT_THAT(crowd.live, ElementsAre("1003"));
+        EXPECT_LT(rig.fake.members, 50);
+        EXPECT_EQ(crowd.channels[0]->pace(500ms), 500ms);
+    });
+}
+
+TEST(Fc2Site, ALiveThatNoListHasIsAskedAboutAsLongAsItIsLive) {
+    with_fc2([](Fc2Rig& rig) -> Task<void> {
+        rig.fake.channels["1003"];
+        Crowd crowd(rig, 100);
+        const auto channel = crowd.channels[3];
+        bool live = false;
+        const auto look = [&]() -> Task<void> {
+            auto got = co_await channel->look();
+            live = got && *got;
+        };
+        for (int i = 0; i < 2000 && !live; ++i) {
+            co_await look();
+            co_await rig.pass(2ms);
+        }
+        EXPECT_TRUE(live);
+        for (int i = 0; i < 20; ++i) {
+            co_await look();
+            EXPECT_TRUE(live) << "a recording would end";
+        }
+        rig.fake.channels["1003"].live = false;
+        co_await look();
+        EXPECT_FALSE(live);
+        const auto asked = rig.fake.members;
+        for (int i = 0; i < 20; ++i) co_await look();
+        EXPECT_EQ(rig.fake.members, asked) << "now the lists are enough again";
+    });
+}
+
+TEST(Fc2Site, ALiveIsThatOfTheChannelThatIsWatchedWhateverTheAnswerSays) {
+    with_fc2([](Fc2Rig& rig) -> Task<void> {
+        rig.fake.every_member = Answer{
+            200,
+            fmt::format(
+                R"({{"status":1,"data":{{"channel_data":{{"channelid":"../x:y","is_publish":1,"version":"{}"}},"profile_data":{{}},"user_data":{{}}}}}})",
+                std::string(5000, 'v')),
+            {}};
+        const auto channel = rig.channel();
+        const auto got = co_await channel->look();
+        EXPECT_TRUE(got && *got);
+        if (got && *got) {
+            EXPECT_EQ((*got)->channel_id, "7");
+            EXPECT_THAT((*got)->id, StartsWith("7-v"));
+            EXPECT_LT((*got)->id.size(), 100u);
+        }
+    });
 }
 
 TEST(Fc2Site, AChannelThatGoesFreesItsPlace) {
