@@ -138,7 +138,7 @@ TEST(HlsEndsSoon, ARefusedPlaylistIsTheEndThen) {
     EXPECT_EQ(rig.sink.text(), numbers(100, rig.sink.got.back().last));
 }
 
-TEST(HlsEndsSoon, AHangingPlaylistDoesNotHoldItUp) {
+TEST(HlsEndsSoon, AHangingPlaylistHoldsItUpNoLongerThanSilenceDoes) {
     HlsRig rig;
     rig.settings.from_start = true;
     rig.live.window = 12;
@@ -151,7 +151,29 @@ TEST(HlsEndsSoon, AHangingPlaylistDoesNotHoldItUp) {
     };
     rig.at(16s, [&] { rig.source->ends_soon(3s); });
     expect_end(rig.run(), EndReason::endlist);
-    EXPECT_LT(rig.clock.now() - began, 21s);
+    EXPECT_LT(rig.clock.now() - began, 46s);
+}
+
+TEST(HlsEndsSoon, APlaylistThatFailsThenIsNoSilence) {
+    HlsRig rig;
+    rig.settings.from_start = true;
+    rig.live.window = 30;
+    rig.live.keep_old = true;
+    const auto began = rig.clock.now();
+    rig.live.faults = [&](const HttpRequest& r) -> std::optional<Reply> {
+        const auto passed = rig.clock.now() - began;
+        if (!r.url.path.ends_with(".m3u8")) return std::nullopt;
+        if (passed > 12s && passed < 28s) return Reply{503, ""};
+        auto text = rig.live.playlist();
+        if (const auto end = text.find("#EXT-X-ENDLIST"); end != text.npos) text.resize(end);
+        return Reply{200, text};
+    };
+    rig.at(18s, [&] {
+        rig.live.ends_after = rig.live.newest();
+        rig.source->ends_soon(3s);
+    });
+    expect_end(rig.run(), EndReason::endlist);
+    EXPECT_EQ(rig.sink.text(), numbers(100, *rig.live.ends_after));
 }
 
 TEST(HlsEndsSoon, MayBeSaidBeforeItRuns) {

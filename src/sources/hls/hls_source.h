@@ -75,7 +75,8 @@ public:
     /// Demand::rendition_wanted does the same by name (as settings.quality), for the multivariant playlist that is known.
     virtual void follow(Url url) = 0;
     /// Whoever knows says that the live is over: what is listed still comes whole, and run() ends, with EndReason::endlist, when no
-    /// new segment came for `idle` or the playlist is refused (403, 404, 410) twice in a row. Any number of times; the first counts.
+    /// new segment came for `idle` (while the playlist fails: for idle_timeout) or the playlist is refused (403, 404, 410) twice in
+    /// a row. Any number of times; the first counts.
     virtual void ends_soon(Millis idle) = 0;
     [[nodiscard]] virtual HlsStats stats() const = 0;
 };

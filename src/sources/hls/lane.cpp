@@ -262,12 +262,15 @@ Task<void> Lane::end_when_silent() {
     co_await errors_not_throws();
     const auto looked = clock_.now() + std::min<Micros>(*ends_idle_, 3 * target_);
     while (!finished_ && !stopping_) {
-        const auto at = std::max(looked, last_new_ + *ends_idle_);
+        // While the playlist fails, silence says nothing: its last segments may be there when it is back.
+        const bool failing = failures_ > 0 && hard_failures_ == 0;
+        const auto idle = failing ? std::max(*ends_idle_, settings_.idle_timeout) : *ends_idle_;
+        const auto at = std::max(looked, last_new_ + idle);
         if (clock_.now() >= at) {
             end_now(fmt::format("no new segment for {} s", ends_idle_->count() / 1000));
             co_return;
         }
-        const bool came = co_await clock_.sleep_until(at);
+        const bool came = co_await clock_.sleep_until(failing ? std::min<SteadyTime>(at, clock_.now() + 1s) : at);
         if (!came) co_return;
     }
 }
@@ -347,7 +350,7 @@ Task<void> Lane::poll() {
             const auto why = playlist_error_
                                  ? playlist_error_->text()
                                  : fmt::format("no new segment for {} s", settings_.idle_timeout.count() / 1000);
-            finished_ = End{EndReason::idle, why};
+            finished_ = End{ends_idle_ ? EndReason::endlist : EndReason::idle, why};
             break;
         }
         if (clock_.now() < wake) continue;  // another playlist brought something new
