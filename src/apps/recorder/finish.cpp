@@ -24,8 +24,11 @@ store::FinaliseTools cancellable_tools() {
 
 Task<Result<FinishedRecording>> finish_recording(asio::any_io_executor ex, Clock& clock, FileLane& lane, Path journal,
                                                  bool keep_raw) {
-    auto tools = cancellable_tools();
-    auto done = co_await store::finalise_with(ex, clock, lane, std::move(journal), keep_raw, std::move(tools));
+    std::function<Task<Result<store::Finished>>()> work = [&] {
+        return store::finalise_with(ex, clock, lane, journal, keep_raw, cancellable_tools());
+    };
+    auto working = while_busy(clock, std::move(work));
+    auto done = co_await std::move(working);
     if (!done) co_return within("finish", done.error());
     FinishedRecording out;
     out.file = done->file;

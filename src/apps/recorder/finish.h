@@ -1,4 +1,6 @@
 #pragma once
+#include <functional>
+
 #include "base/error.h"
 #include "base/time.h"
 #include "runtime/asio.h"
@@ -6,6 +8,19 @@
 #include "runtime/file_lane.h"
 
 namespace weir::apps {
+
+/// `work` again, for 2 s, while it is busy: whoever looks through a folder holds each journal's lock for a moment.
+template <class T>
+Task<Result<T>> while_busy(Clock& clock, std::function<Task<Result<T>>()> work) {
+    constexpr int most_tries = 20;
+    for (int tries = 1;; ++tries) {
+        auto trying = work();
+        auto done = co_await std::move(trying);
+        if (done || done.error().code != Errc::busy || tries == most_tries) co_return done;
+        const bool slept = co_await clock.sleep_for(Millis{100});
+        if (!slept) co_return done;
+    }
+}
 
 /// A recording whose final file was made and judged.
 struct FinishedRecording {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apps/recorder/finish.h"
 #include "store/node.h"
 
 namespace weir::apps {
@@ -26,7 +27,11 @@ LazyRecording::~LazyRecording() = default;
 Task<Result<>> LazyRecording::open() {
     // Two statements, not one conditional expression: g++ 12 miscompiles co_await inside ?:.
     if (unfinished_) {
-        auto resumed = co_await store::Recording::resume(ex_, clock_, lane_, *unfinished_);
+        std::function<Task<Result<std::unique_ptr<store::Recording>>>()> work = [this] {
+            return store::Recording::resume(ex_, clock_, lane_, *unfinished_);
+        };
+        auto working = while_busy(clock_, std::move(work));
+        auto resumed = co_await std::move(working);
         if (!resumed) co_return resumed.error();
         recording_ = std::move(*resumed);
     } else {

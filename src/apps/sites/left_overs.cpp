@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "apps/recorder/finish.h"
 #include "apps/recorder/mark.h"
 #include "apps/sites/post_processing.h"
 #include "base/log.h"
@@ -84,12 +85,15 @@ Task<Result<std::vector<LeftOver>>> find_unfinished_below(FileLane& lane, std::s
     if (walk.cut)
         WEIR_LOG(warn, "not all folders were looked through for unfinished recordings", {"below", root.string()});
     std::vector<std::string> complaints;
+    std::vector<std::pair<WallTime, LeftOver>> by_age;
     for (const auto& folder : walk.with_journals) {
         const auto unfinished = co_await store::find_unfinished(lane, folder, &complaints);
         if (!unfinished) continue;
         for (const auto& u : *unfinished)
-            if (u.source_kind == site) found.push_back({u.journal, u.source_id, u.ended});
+            if (u.source_kind == site) by_age.push_back({u.at.last_written, {u.journal, u.source_id, u.ended}});
     }
+    std::stable_sort(by_age.begin(), by_age.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+    for (auto& [when, left] : by_age) found.push_back(std::move(left));
     for (const auto& complaint : complaints) WEIR_LOG(warn, complaint);
     (void)(co_await lane.run(strand, [&]() -> Result<> {
         add_marked(lane.fs(), walk.marked, site, found);
@@ -103,7 +107,11 @@ Task<Result<LiveResult>> finish_left_over(LiveRecording::Tools tools, LeftOver l
     LiveResult result;
     result.resumed = true;
     result.end = End{EndReason::endlist, "finished after an interruption"};
-    auto recovered = co_await store::recover(tools.lane, tools.shard.clock(), left.journal);
+    std::function<Task<Result<store::Unfinished>>()> work = [&] {
+        return store::recover(tools.lane, tools.shard.clock(), left.journal);
+    };
+    auto recovering = apps::while_busy(tools.shard.clock(), std::move(work));
+    auto recovered = co_await std::move(recovering);
     if (!recovered) co_return within("recover", recovered.error());
     PostProcessing after(tools, params);
     auto done = co_await after.run(left.journal, result);

@@ -94,6 +94,19 @@ TEST(LeftOvers, AreFinishedAsTheyAre) {
     EXPECT_TRUE(rig.left_overs().empty());
 }
 
+TEST(LeftOvers, ALookThroughTheFolderKeepsNobodyFromItsRecording) {
+    Killed rig;
+    rig.unfinished = rig.left_overs().at(0).journal;
+    auto looked_at = rig.lane.fs().open(*rig.unfinished, false);
+    ASSERT_TRUE(looked_at && (*looked_at)->lock());
+    rig.at(700ms, [&] { looked_at->reset(); });
+    rig.at(8s, [&] { rig.recording->ask_stop("enough", false); });
+    const auto result = rig.run();
+    ASSERT_TRUE(result) << result.error().text();
+    EXPECT_TRUE(result->resumed);
+    EXPECT_EQ(result->gaps, 0u);
+}
+
 TEST(LeftOvers, OneThatCannotBeGoneOnWithYetIsHandedBack) {
     Killed rig;
     rig.unfinished = rig.left_overs().at(0).journal;

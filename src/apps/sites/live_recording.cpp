@@ -1,5 +1,6 @@
 #include "apps/sites/live_recording.h"
 
+#include "apps/recorder/finish.h"
 #include "apps/recorder/mark.h"
 #include "apps/sites/live_recording_inner.h"
 #include "apps/sites/post_processing.h"
@@ -149,8 +150,17 @@ Task<std::optional<Path>> LiveRecording::Inner::find_own_unfinished(Path folder)
     co_return found;
 }
 
+Task<Result<store::Unfinished>> LiveRecording::Inner::recover(Path journal) {
+    std::function<Task<Result<store::Unfinished>>()> work = [&] {
+        return store::recover(tools.lane, tools.shard.clock(), journal);
+    };
+    auto working = apps::while_busy(tools.shard.clock(), std::move(work));
+    auto recovered = co_await std::move(working);
+    co_return recovered;
+}
+
 Task<Result<>> LiveRecording::Inner::take_up(Path journal) {
-    auto recovered = co_await store::recover(tools.lane, tools.shard.clock(), journal);
+    auto recovered = co_await recover(journal);
     if (!recovered) co_return recovered.error();
     if (recovered->ended) co_return Error{Errc::busy, "it has ended already"};
     if (recovered->source_id != source_id) co_return Error{Errc::bad_input, "it is of another live"};

@@ -75,7 +75,7 @@ public:
         std::shared_ptr<Channel> channel;
         std::optional<Path> unfinished = {};  ///< its journal, from find_unfinished_below()
         /// What all recordings of this process that are stopped in a hurry may have together, to be finished at once.
-        std::uint64_t most_hurried_bytes = 128u << 20;
+        std::uint64_t most_hurried_bytes = 64u << 20;
     };
     LiveRecording(Tools tools, Plan plan, std::function<void(State)> entered);
     ~LiveRecording();
@@ -96,7 +96,8 @@ struct LeftOver {
     std::string source_id;  ///< "fc2:91544481:LIVE"
     bool ended = false;     ///< only to be finished
 };
-/// Of this site, in the folder that `out_format` begins with and below (12 levels, 100 000 entries at most). Errors: the folder cannot be read.
+/// Of this site, in the folder that `out_format` begins with and below (12 levels, 100 000 entries at most); what was written
+/// last comes first, as it is what a live goes on with best. Errors: the folder cannot be read.
 Task<Result<std::vector<LeftOver>>> find_unfinished_below(FileLane& lane, std::string out_format, std::string site);
 /// "fc2:91544481:LIVE".
 [[nodiscard]] std::string source_id_of(std::string_view site, std::string_view channel, std::string_view live);

@@ -47,6 +47,7 @@ struct LiveRecording::Inner {
     Task<Result<>> prepare();
     Task<std::optional<Path>> find_own_unfinished(Path folder);
     Task<Result<>> take_up(Path journal);
+    Task<Result<store::Unfinished>> recover(Path journal);
     Task<void> close_recording(const End& end);
     Task<Result<LiveResult>> finish(End end);
     Task<void> post_process(Path journal, LiveResult& result, std::optional<Result<>>& done);

@@ -200,7 +200,7 @@ Task<Result<>> LiveRecording::Inner::reopen_recording() {
     auto left = co_await recording->leave();
     if (!left) WEIR_LOG(error, "the recording could not be left in order", {"error", left.error().text()});
     recording.reset();
-    auto recovered = co_await store::recover(tools.lane, tools.shard.clock(), journal);
+    auto recovered = co_await recover(journal);
     if (!recovered) co_return within("go on with the recording", recovered.error());
     earlier = std::move(*recovered);
     co_return Result<>();
