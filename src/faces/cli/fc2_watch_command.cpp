@@ -17,6 +17,9 @@
 namespace weir::faces {
 namespace {
 
+/// All playlists come from one host: with few connections to it one that is slow would hold up every recording.
+constexpr int most_connections_per_host = 512;
+
 /// HOST:PORT, ":PORT" or "PORT"; without a host, this machine alone.
 struct Listen {
     HttpServer::Settings settings = {};
@@ -56,7 +59,7 @@ public:
           listen_(std::move(listen)),
           lane_(real_file_system(), {}),
           resolver_(Resolver::create()),
-          http_(HttpClient::create(shard_, resolver_, {})),
+          http_(HttpClient::create(shard_, resolver_, {.max_connections_per_host = most_connections_per_host})),
           app_(shard_, *http_, resolver_, lane_,
                {std::filesystem::absolute(a.config).lexically_normal(), std::move(hosts), Secret(a.cookie_secret), {}},
                sites::log_events()),
