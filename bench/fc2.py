@@ -196,6 +196,7 @@ class Bench:
         print(f"{len(names)} recordings of {HEAVY_KBPS + 100} kbit/s over TLS, {seconds:.0f} s: {share:.1%} of a core (goal {RECORDING_SHARE:.0%}), "
               f"{per_gb:.2f} CPU s/GB, {mib:.0f} MiB, {8 * size / seconds / len(names) / 1e6:.2f} Mbit/s each", flush=True)
         self.judge(share <= RECORDING_SHARE or args.smoke, f"recordings: {share:.1%} of a core")
+        self.judge(8 * size / seconds >= 0.95e3 * HEAVY_KBPS * len(names), f"recordings: {8 * size / seconds / 1e6:.0f} Mbit/s of {len(names)} lives")
         shutil.rmtree(watch.folder)
         return per_gb
 
