@@ -16,6 +16,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Millis between_saves = 1min;
+/// What the reference encrypts with when it is told nothing (FC2-102): its files are read by it, none is written.
+constexpr const char* reference_secret = "FC2_LIVE_DL_GO_COOKIE_ENCRYPTION_SECRET";
 
 /// The cookie settings of a configuration, to tell whether they changed.
 struct CookieFiles {
@@ -77,8 +79,8 @@ struct WatchApp::Inner {
     sites::ConfigFile file;
     Config config;
     CookieFiles cookie_files;
-    std::unique_ptr<sites::CookieStore> store;
-    CookieJar jar;  ///< everybody's; the store gets a copy to save
+    std::shared_ptr<sites::CookieStore> store;  ///< who awaits it holds it: it may be replaced meanwhile
+    CookieJar jar;                              ///< everybody's; the store gets a copy to save
     std::unique_ptr<Site> site;
     std::map<std::string, KnownChannel> known;
     std::uint64_t numbers = 0;
@@ -151,8 +153,9 @@ void WatchApp::Inner::apply(Config next) {
 /// What the files of the configuration hold, into the jar that is in use.
 Task<void> WatchApp::Inner::load_cookies() {
     cookie_files = {config.cookies_import_file, config.cookies_file};
-    sites::CookieStore::Settings wishes{cookie_files.import_file, cookie_files.kept_file, settings.cookie_secret};
-    auto next = std::make_unique<sites::CookieStore>(shard, lane, std::move(wishes));
+    sites::CookieStore::Settings wishes{cookie_files.import_file, cookie_files.kept_file, settings.cookie_secret,
+                                        Secret(reference_secret)};
+    auto next = std::make_shared<sites::CookieStore>(shard, lane, std::move(wishes));
     auto loaded = co_await next->load();
     if (!loaded) login_failed(loaded.error().text());
     if (!store) {
@@ -166,10 +169,19 @@ Task<void> WatchApp::Inner::load_cookies() {
     store = std::move(next);
 }
 
+/// A login that was exported anew counts at once, and before what is kept is written over it.
 Task<void> WatchApp::Inner::save_cookies() {
-    if (!store) co_return;
-    if (store->jar().changes() != jar.changes()) store->jar() = jar;
-    auto saved = co_await store->save_if_changed();
+    const auto before = store;
+    if (!before) co_return;
+    const bool anew = co_await before->import_changed();
+    if (anew) {
+        WEIR_LOG(info, "the cookies were exported anew", {"file", cookie_files.import_file.string()});
+        co_await load_cookies();
+        login_due.notify();
+    }
+    const auto now = store;
+    if (now->jar().changes() != jar.changes()) now->jar() = jar;
+    auto saved = co_await now->save_if_changed();
     if (!saved && !std::exchange(save_told, true))
         WEIR_LOG(error, "the cookies could not be saved; tried again each minute", {"error", saved.error().text()});
     if (saved) save_told = false;

@@ -32,6 +32,7 @@ struct FoundCookies {
 struct FoundFiles {
     std::optional<FoundCookies> imported, kept;
     std::optional<Error> import_error;
+    FileTime import_time = FileTime::min();
 };
 
 FileTime change_of(const Path& path) {
@@ -218,7 +219,8 @@ struct CookieStore::Inner {
     FileLane::Strand strand;
     const Settings settings;
     CookieJar jar;
-    std::string imported;     ///< digest of the import file
+    std::string imported;  ///< digest of the import file
+    FileTime import_time = FileTime::min();
     std::uint64_t saved = 0;  ///< the jar's changes() that the kept file has
     bool differs = false;     ///< the kept file is not what the jar was loaded with
 };
@@ -257,6 +259,7 @@ Task<Result<>> CookieStore::load() {
     std::function<Result<>()> job = [found, settings = in.settings, &fs = in.lane.fs(), now = in.shard.clock().wall()] {
         if (!settings.kept_file.empty()) found->kept = read_kept(fs, settings, now);
         if (settings.import_file.empty()) return Result<>();
+        found->import_time = change_of(settings.import_file);
         auto imported = read_import(settings.import_file, now);
         if (imported)
             found->imported = std::move(*imported);
@@ -266,10 +269,23 @@ Task<Result<>> CookieStore::load() {
     };
     auto read = co_await in.lane.run(in.strand, std::move(job));
     if (!read) co_return read;
+    in.import_time = found->import_time;
     auto taken = in.take(*found);
     if (!taken) co_return taken;
     if (found->import_error) co_return within("import cookies", *found->import_error);
     co_return Result<>();
+}
+
+Task<bool> CookieStore::import_changed() {
+    auto& in = *inner_;
+    if (in.settings.import_file.empty()) co_return false;
+    const auto now = std::make_shared<FileTime>(FileTime::min());
+    std::function<Result<>()> job = [now, path = in.settings.import_file] {
+        *now = change_of(path);
+        return Result<>();
+    };
+    auto looked = co_await in.lane.run(in.strand, std::move(job));
+    co_return looked&&* now != FileTime::min() && *now != in.import_time;
 }
 
 Task<Result<>> CookieStore::save_if_changed() {

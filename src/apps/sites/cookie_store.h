@@ -31,6 +31,8 @@ public:
     [[nodiscard]] CookieJar& jar() noexcept;
     /// Errors: the import file is named and cannot be read or has no cookies; the kept ones are in the jar all the same.
     Task<Result<>> load();
+    /// Somebody has written the import file since load(): a new store will take it.
+    Task<bool> import_changed();
     /// When the jar changed since; errors are told by the caller.
     Task<Result<>> save_if_changed();
 

@@ -240,6 +240,25 @@ TEST(CookieStore, WithoutASecretAKeyOfItsOwnStandsBesideTheFile) {
     EXPECT_EQ(rig.run().value(), CookieJar().export_netscape()) << "another key cannot read it: put aside";
 }
 
+TEST(CookieStore, TellsWhenTheImportFileIsWrittenAnew_FC2_122) {
+    CookieRig rig;
+    rig.import_has(cookie_line("fcu", "a"));
+    on_shard([&](Shard& shard) -> Task<void> {
+        FileLane lane(real_file_system(), {});
+        CookieStore store(shard, lane, {.import_file = rig.import_file});
+        const auto loaded = co_await store.load();
+        EXPECT_TRUE(loaded);
+        const bool at_once = co_await store.import_changed();
+        EXPECT_FALSE(at_once);
+        CookieRig::touch(rig.import_file, 1);
+        const bool touched = co_await store.import_changed();
+        EXPECT_TRUE(touched);
+        std::filesystem::remove(rig.import_file);
+        const bool gone = co_await store.import_changed();
+        EXPECT_FALSE(gone) << "nothing to take";
+    });
+}
+
 TEST(CookieStore, WhatCouldNotBeSavedIsSavedLater) {
     TempFolder folder;
     write_file(folder / "blocked", "");  // a file where a folder is to be
