@@ -91,13 +91,9 @@ Task<Result<>> PostProcessing::run(Path journal, LiveResult& result) {
     const bool keep = params_.keep_intermediates && params_.remux;
     auto done = co_await apps::finish_recording(shard_.executor(), shard_.clock(), lane_, journal, keep);
     if (!done) {
-        if (done.error().code == Errc::not_found) {
-            co_await apps::clear_mark(lane_, journal, todo_ending);
-            co_return done.error();
-        }
-        result.left_unfinished = true;
-        complain(result, "final file", done.error());
-        co_return Result<>();
+        auto why = done.error();
+        auto said = co_await final_file_failed(std::move(journal), std::move(why), result);
+        co_return said;
     }
     result.file = done->file;
     result.bytes = done->bytes;
@@ -112,6 +108,45 @@ Task<Result<>> PostProcessing::run(Path journal, LiveResult& result) {
     if (params_.concat && !cancelled_) co_await join_parts(head, names, result);
     if (!cancelled_) co_await apps::clear_mark(lane_, journal, todo_ending);
     co_return Result<>();
+}
+
+/// Nothing in it had a time when it came, and libav finds no media in it either: nobody will ever see anything of it (FC2-53).
+bool is_hollow(const store::Book& book, const Error& why) {
+    const bool timed = std::any_of(book.pieces.begin(), book.pieces.end(),
+                                   [](const store::Piece& p) { return p.raw_dts.has_value(); });
+    return !timed && why.code == Errc::bad_input;
+}
+
+Task<Result<>> PostProcessing::final_file_failed(Path journal, Error why, LiveResult& result) {
+    if (why.code == Errc::not_found) {
+        co_await apps::clear_mark(lane_, journal, todo_ending);
+        co_return why;
+    }
+    bool hollow = false;
+    auto strand = lane_.strand();
+    auto looked = co_await lane_.run(strand, [&]() -> Result<> {
+        auto file = lane_.fs().open(journal, false);
+        if (!file) return file.error();
+        auto loaded = store::load_book(**file);
+        if (!loaded) return loaded.error();
+        hollow = is_hollow(loaded->book, why);
+        if (!hollow || !params_.delete_corrupted) return {};
+        for (const auto& raw : loaded->book.raws)
+            if (auto gone = lane_.fs().remove(store::folder_of(journal) / raw.path);
+                !gone && gone.error().code != Errc::not_found)
+                return gone;
+        return lane_.fs().remove(journal);
+    });
+    if (!looked || !hollow) {
+        result.left_unfinished = true;
+        complain(result, "final file", why);
+        co_return Result<>();
+    }
+    co_await apps::clear_mark(lane_, journal, todo_ending);
+    co_return Error{Errc::bad_input,
+                    params_.delete_corrupted
+                        ? "nothing that came was sound or pictures; it was deleted (deleteCorrupted)"
+                        : "nothing that came is sound or pictures; it stays beside " + journal.string()};
 }
 
 /// One raw file that stays is called as people expect it beside NAME.mp4: NAME.ts. Several keep their numbers.

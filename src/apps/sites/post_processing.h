@@ -37,7 +37,7 @@ class PostProcessing {
 public:
     PostProcessing(const LiveRecording::Tools& tools, const Params& params)
         : shard_(tools.shard), lane_(tools.lane), params_(params) {}
-    /// Errors: not_found: nothing was recorded. All else is in `result`.
+    /// Errors: not_found: nothing was recorded; bad_input: nothing of it is media. All else is in `result`.
     Task<Result<>> run(Path journal, LiveResult& result);
 
 private:
@@ -50,6 +50,7 @@ private:
         std::vector<Path> journals, files;
     };
 
+    Task<Result<>> final_file_failed(Path journal, Error why, LiveResult& result);
     Task<void> keep_as_ts(Path journal, LiveResult& result);
     Task<void> sound_apart(LiveResult& result);
     Task<void> join_parts(const JournalHead& head, const RecordingNames& names, LiveResult& result);

@@ -27,6 +27,8 @@ std::vector<std::string> with_two_dashes(int argc, char** argv) {
         const auto name = word.substr(0, word.find('='));
         const bool one_dash = name.size() > 2 && name[0] == '-' && name[1] >= 'a' && name[1] <= 'z';
         if (flags && one_dash) word.insert(word.begin(), '-');
+        if (flags && word.starts_with("-k=")) word.replace(0, 2, "--keep-intermediates");
+        if (flags && word.starts_with("-x=")) word.replace(0, 2, "--extract-audio");
         words.push_back(std::move(word));
     }
     return words;

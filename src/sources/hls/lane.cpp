@@ -245,7 +245,7 @@ Micros Lane::pace_after(bool changed) {
 
 void Lane::playlist_failed(const Error& e) {
     hard_failures_ = is_hard(e) ? hard_failures_ + 1 : 0;
-    if (failures_++ == 0)
+    if (failures_++ == 0 && !ends_idle_)  // when the live is over it goes, as it should
         WEIR_LOG(warn, "playlist cannot be read", {"lane", number_}, {"url", masked_url(media_url_.text())},
                  {"why", e.text()});
     playlist_error_ = e;
