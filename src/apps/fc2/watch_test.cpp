@@ -15,8 +15,8 @@ constexpr const char* two_channels = "channels:\n  '1': {waitPollInterval: 10s}\
 /// The app over a file, with an FC2 where nobody is live.
 struct AppRig {
     test::TempFolder dir;
-    FileLane lane{real_file_system(), {.threads = 1}};
     sites::RigShard shard;
+    FileLane lane{real_file_system(), {.threads = 1}};
     int members = 0, logins = 0;
     bool logged_in = false;
     test::FakeHttp http{shard.time, [this](const HttpRequest& request) { return answer(request); }};

@@ -14,8 +14,8 @@ using namespace std::chrono_literals;
 struct ChatRig {
     test::TempFolder dir;
     test::ForgettingFs fs;
-    FileLane lane{fs, {}};
     RigShard shard;
+    FileLane lane{fs, {}};
     Path path = dir / "live.chat.json";
     std::optional<Result<>> closed;
 

@@ -13,8 +13,8 @@ using Told = std::vector<std::string>;
 /// A watched file in a folder of its own; what was told, errors as "!code".
 struct ConfigRig {
     test::TempFolder dir;
-    FileLane lane{real_file_system(), {.threads = 1}};
     RigShard shard;
+    FileLane lane{real_file_system(), {.threads = 1}};
     Path path;
     std::unique_ptr<ConfigFile> file;
     Told told;

@@ -16,8 +16,8 @@ using namespace std::string_literals;
 struct NewFileRig {
     test::TempFolder dir;
     test::ForgettingFs fs;
-    FileLane lane{fs, {}};
     RigShard shard;
+    FileLane lane{fs, {}};
 
     [[nodiscard]] std::optional<Errc> write(const std::string& name, const std::string& content) {
         std::optional<Errc> code;

@@ -1,5 +1,5 @@
 #pragma once
-// Helpers of the tests here: a shard in simulated time, whose file lanes are real.
+// Helpers of the tests here: a shard in simulated time, whose file lanes are real (and are declared after it: they complete on it).
 #include <gtest/gtest.h>
 
 #include <boost/asio/co_spawn.hpp>
