@@ -119,7 +119,8 @@ def test_a_channel_that_is_taken_out_is_finished(case):
         segments_fetched(case, 6, OTHER)
         watch.replace(config(OTHER))
         finished(case, CHANNEL, watch)
-        assert CHANNEL not in watch.status() and watch.state(OTHER) == "DOWNLOADING"
+        wait_until(lambda: CHANNEL not in watch.status(), 20, "the channel to be gone")
+        assert watch.state(OTHER) == "DOWNLOADING"
         stop(watch)
     run("verify", f"{CHANNEL}.mp4", cwd=case.folder, expect=WHOLE)
 
