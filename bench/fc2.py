@@ -132,7 +132,7 @@ class Watch:
 class Bench:
     def __init__(self, args, home: Path):
         self.args, self.home, self.problems = args, home, []
-        self.binary = Path(args.bin_dir) / "weir"
+        self.binary = Path(args.bin_dir).resolve() / "weir"
 
     def judge(self, fine: bool, text: str) -> None:
         if not fine:
