@@ -13,14 +13,6 @@ namespace {
 constexpr int deepest_folder = 12;
 constexpr std::size_t most_entries = 100'000;
 
-/// The folder that all names of a template lie in or below: its own text up to the last slash before anything is printed.
-Path literal_folder(const std::string& out_format) {
-    const auto literal = out_format.substr(0, out_format.find("{{"));
-    const auto slash = literal.rfind('/');
-    if (slash == literal.npos) return ".";
-    return slash == 0 ? Path("/") : Path(literal.substr(0, slash));
-}
-
 struct FoldersWalk {
     FileSystem& fs;
     std::size_t entries = 0;
@@ -64,6 +56,13 @@ void add_marked(FileSystem& fs, const std::vector<Path>& marked, const std::stri
 }
 
 }  // namespace
+
+Path literal_folder(const std::string& out_format) {
+    const auto literal = out_format.substr(0, out_format.find("{{"));
+    const auto slash = literal.rfind('/');
+    if (slash == literal.npos) return ".";
+    return slash == 0 ? Path("/") : Path(literal.substr(0, slash));
+}
 
 std::string source_id_of(std::string_view site, std::string_view channel, std::string_view live) {
     return fmt::format("{}:{}:{}", site, channel, live);

@@ -96,6 +96,8 @@ struct LeftOver {
     std::string source_id;  ///< "fc2:91544481:LIVE"
     bool ended = false;     ///< only to be finished
 };
+/// The folder that all names of this template are below: its own text up to the first action; "." when it begins with a name.
+[[nodiscard]] Path literal_folder(const std::string& out_format);
 /// Of this site, in the folder that `out_format` begins with and below (12 levels, 100 000 entries at most); what was written
 /// last comes first, as it is what a live goes on with best. Errors: the folder cannot be read.
 Task<Result<std::vector<LeftOver>>> find_unfinished_below(FileLane& lane, std::string out_format, std::string site);

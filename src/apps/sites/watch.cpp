@@ -20,14 +20,6 @@ using namespace std::chrono_literals;
 constexpr Millis at_most_when_hurried = 5s;
 constexpr int finishing_at_once = 2;
 
-/// The folder that all names of this template are below; "." when it begins with a name.
-Path folder_to_search(const std::string& out_format) {
-    const auto text = out_format.substr(0, out_format.find("{{"));
-    const auto slash = text.rfind('/');
-    if (slash == std::string::npos) return ".";
-    return Path(text.substr(0, slash + 1)).lexically_normal();
-}
-
 /// "fc2:CHANNEL:LIVE" → CHANNEL.
 std::string channel_of_source(const std::string& source_id) {
     const auto first = source_id.find(':');
@@ -207,13 +199,13 @@ Task<void> Watch::Inner::find_left_overs() {
         std::string out_format;
         for (const auto& one : watched) {
             const auto& format = one->watcher->setup().params.out_format;
-            if (one->begun || !searched.insert(folder_to_search(format)).second) continue;
+            if (one->begun || !searched.insert(literal_folder(format).lexically_normal()).second) continue;
             any = true;
             out_format = format;
             break;
         }
         if (!any) break;
-        const auto folder = folder_to_search(out_format).string();
+        const auto folder = literal_folder(out_format).string();
         std::string site = settings.site;
         auto found = co_await work.find(tools.lane, std::move(out_format), std::move(site));
         if (found)

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "faces/cli/commands.h"
 #include "faces/cli/exit_codes.h"
+#include "faces/cli/labels.h"
 #include "faces/cli/recording_progress.h"
 #include "faces/cli/session.h"
 #include "io/resolver.h"
@@ -38,17 +39,6 @@ Result<Path> checked(const Path& target) {
                      fmt::format("-o: the file name has {} bytes; at most {} leave room for weir's endings", size,
                                  store::max_name_bytes - store::room_for_endings)};
     return std::filesystem::absolute(target).lexically_normal();
-}
-
-Result<std::map<std::string, std::string>> parse_labels(const std::vector<std::string>& texts) {
-    std::map<std::string, std::string> labels;
-    for (const auto& text : texts) {
-        const auto equals = text.find('=');
-        if (equals == std::string::npos || equals == 0)
-            return Error{Errc::bad_input, fmt::format("--label {}: give KEY=VALUE", text.substr(0, 100))};
-        labels[text.substr(0, equals)] = text.substr(equals + 1);
-    }
-    return labels;
 }
 
 /// The template's name of a recording that begins now (FC2-69): a plain address has a host, a path and no more.

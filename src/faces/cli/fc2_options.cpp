@@ -1,7 +1,6 @@
 #include "faces/cli/fc2_options.h"
 
 #include <CLI/CLI.hpp>
-#include <map>
 
 #include "apps/fc2/config.h"
 #include "apps/fc2/config_templates.h"
@@ -9,6 +8,7 @@
 #include "apps/tools/names.h"
 #include "base/text.h"
 #include "faces/cli/exit_codes.h"
+#include "faces/cli/labels.h"
 #include "proto/fc2/quality.h"
 
 namespace weir::faces {
@@ -139,20 +139,9 @@ Result<Millis> duration_flag(const char* flag, const std::string& text, Millis l
     return parsed;
 }
 
-Result<std::map<std::string, std::string>> labels_of(const std::vector<std::string>& texts) {
-    std::map<std::string, std::string> labels;
-    for (const auto& text : texts) {
-        const auto equals = text.find('=');
-        if (equals == std::string::npos || equals == 0)
-            return Error{Errc::bad_input, fmt::format("--label {}: give KEY=VALUE", text.substr(0, 100))};
-        labels[text.substr(0, equals)] = text.substr(equals + 1);
-    }
-    return labels;
-}
-
 Result<> set_files(const Fc2DownloadArguments& a, sites::Params& p) {
     if (!a.format.empty()) p.out_format = a.format;
-    auto labels = labels_of(a.labels);
+    auto labels = parse_labels(a.labels);
     if (!labels) return labels.error();
     p.labels = std::move(*labels);
     if (auto fine = fc2::check_out_format(p.out_format, p.labels); !fine) return within("--format", fine.error());
