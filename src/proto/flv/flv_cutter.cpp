@@ -252,7 +252,7 @@ void Cutter::publish_now(std::vector<Item>& out) {
 
 Result<> Cutter::end_unit(std::vector<Item>& out) {
     if (!bytes_.empty()) return Error{Errc::bad_input, "the FLV stream ends inside a tag"};
-    if (some_media_) {
+    if (some_media_ || unit_has_chunk()) {  // otherwise the last chunk that went out would lack unit_end
         flush_script(out);
         release_early(out);
         flush(out);
@@ -262,7 +262,7 @@ Result<> Cutter::end_unit(std::vector<Item>& out) {
 }
 
 void Cutter::abandon_unit(std::vector<Item>& out) {
-    if (some_media_) {
+    if (some_media_ || unit_has_chunk()) {
         release_early(out);
         flush(out);
     }

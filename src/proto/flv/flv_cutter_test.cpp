@@ -138,6 +138,20 @@ TEST(FlvCutter, AnotherConnectionBeginsAgain) {
     expect_files_are_whole(got);
 }
 
+/// Found by the fuzzer in CI: the first epoch's chunk went out open, and what came after it was no media.
+TEST(FlvCutter, AUnitIsClosedWhenItsLastEpochHasNoMedia) {
+    const auto note = tag(18, 0, "a note");
+    const auto text = head(5) + avc_head() + aac_head() + note + avc_head('b') + aac_head();
+    for (const std::size_t piece : {1u, 7u, 1000u}) {
+        const auto cutter = fresh();
+        const auto got = sorted(cut_unit(*cutter, text, piece));
+        ASSERT_FALSE(got.chunks.empty());
+        EXPECT_TRUE(got.chunks.back().unit_end);
+        EXPECT_EQ(got.bytes, note + aac_head());
+        expect_files_are_whole(got);
+    }
+}
+
 TEST(FlvCutter, TheClockWrapsAndAJumpIsABreak) {
     const auto start = head(1) + avc_head();
     const auto cutter = fresh();
