@@ -11,6 +11,12 @@ pkg_check_modules(fyaml REQUIRED IMPORTED_TARGET libfyaml)
 # One's own FFmpeg: put its lib/pkgconfig into PKG_CONFIG_PATH.
 pkg_check_modules(libav REQUIRED IMPORTED_TARGET libavformat libavcodec libavutil libswscale)
 pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
+pkg_check_modules(mosquitto REQUIRED IMPORTED_TARGET libmosquitto)
+pkg_check_modules(profiler REQUIRED IMPORTED_TARGET libprofiler)
+pkg_check_modules(dw REQUIRED IMPORTED_TARGET libdw)
+pkg_check_modules(zlib REQUIRED IMPORTED_TARGET zlib)
+# Header only.
+find_path(PROTOZERO_INCLUDE protozero/pbf_writer.hpp REQUIRED)
 
 # libav's functions as weak references in weir_media, and the names to load them by.
 function(weir_libav_on_demand)

@@ -1,4 +1,6 @@
 #pragma once
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -62,5 +64,25 @@ private:
 
 /// Everything in the text exposition format 0.0.4.
 [[nodiscard]] std::string metrics_text();
+
+/// Called before each reading (metrics_text(), snapshot()): sets what is only known by looking, as this process's memory.
+/// threads  the reader's; for the life of the process
+void before_reading(std::function<void()> look);
+
+/// What metrics_text() shows, for who writes it in another form.
+struct Family {
+    enum class Kind : std::uint8_t { counter, gauge, histogram } kind = Kind::counter;
+    std::string name, help;
+    struct Series {
+        Labels labels = {};
+        double value = 0;  ///< of a histogram: the sum
+        std::uint64_t count = 0;
+        std::vector<double> bounds = {};          ///< upper ones, without +Inf
+        std::vector<std::uint64_t> buckets = {};  ///< not cumulative; one more than bounds
+    };
+    std::vector<Series> series = {};
+};
+/// Sorted by name.
+[[nodiscard]] std::vector<Family> snapshot();
 
 }  // namespace weir::metrics
