@@ -6,8 +6,11 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <cmath>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -29,6 +32,8 @@ struct Process {
     std::mutex mutex;
     prometheus::Registry registry;
     std::map<std::string, FamilyEntry> families;
+    std::mutex looks_mutex;
+    std::vector<std::function<void()>> looks;
 };
 Process& process() {
     static Process* const only = new Process;
@@ -60,6 +65,49 @@ T* series(Kind kind, Builder builder, const std::string& name, const std::string
     WEIR_ASSERT(found->second.kind == kind);
     auto* family = static_cast<prometheus::Family<T>*>(found->second.family);
     return &family->Add(bounded(found->second, asked), extra...);
+}
+
+template <class T>
+void remove(void* raw, const Labels& labels) {
+    auto& family = *static_cast<prometheus::Family<T>*>(raw);
+    if constexpr (std::is_same_v<T, prometheus::Histogram>)
+        family.Remove(&family.Add(labels, prometheus::Histogram::BucketBoundaries{}));
+    else
+        family.Remove(&family.Add(labels));
+}
+
+std::vector<prometheus::MetricFamily> collected() {
+    auto& p = process();
+    std::vector<std::function<void()>> looks;
+    {
+        const std::scoped_lock lock(p.looks_mutex);
+        looks = p.looks;
+    }
+    for (const auto& look : looks) look();
+    auto all = p.registry.Collect();
+    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    return all;
+}
+
+Family::Series series_of(const prometheus::ClientMetric& metric, Family::Kind kind) {
+    Family::Series out;
+    for (const auto& label : metric.label) out.labels.emplace(label.name, label.value);
+    if (kind == Family::Kind::counter) out.value = metric.counter.value;
+    if (kind == Family::Kind::gauge) out.value = metric.gauge.value;
+    if (kind != Family::Kind::histogram) return out;
+    out.value = metric.histogram.sample_sum;
+    out.count = metric.histogram.sample_count;
+    std::uint64_t below = 0;
+    for (const auto& bucket : metric.histogram.bucket) {
+        if (std::isfinite(bucket.upper_bound)) out.bounds.push_back(bucket.upper_bound);
+        out.buckets.push_back(bucket.cumulative_count - std::exchange(below, bucket.cumulative_count));
+    }
+    return out;
+}
+
+Family::Kind kind_of(prometheus::MetricType type) {
+    if (type == prometheus::MetricType::Counter) return Family::Kind::counter;
+    return type == prometheus::MetricType::Histogram ? Family::Kind::histogram : Family::Kind::gauge;
 }
 
 }  // namespace
@@ -97,8 +145,40 @@ Histogram histogram(const std::string& name, const std::string& help, const std:
         series<prometheus::Histogram>(Kind::histogram, prometheus::BuildHistogram, name, help, labels, bounds));
 }
 
+void remove_series(const std::string& name, const Labels& asked) {
+    Labels labels;
+    for (const auto& [label, value] : asked) labels[label] = valid_utf8(value);
+    auto& p = process();
+    const std::scoped_lock lock(p.mutex);
+    const auto found = p.families.find(name);
+    if (found == p.families.end() || found->second.seen.erase(labels) == 0) return;
+    auto* const family = found->second.family;
+    if (found->second.kind == Kind::counter) remove<prometheus::Counter>(family, labels);
+    if (found->second.kind == Kind::gauge) remove<prometheus::Gauge>(family, labels);
+    if (found->second.kind == Kind::histogram) remove<prometheus::Histogram>(family, labels);
+}
+
 std::string metrics_text() {
-    return prometheus::TextSerializer().Serialize(process().registry.Collect());
+    return prometheus::TextSerializer().Serialize(collected());
+}
+
+void before_reading(std::function<void()> look) {
+    const std::scoped_lock lock(process().looks_mutex);
+    process().looks.push_back(std::move(look));
+}
+
+std::vector<Family> snapshot() {
+    std::vector<Family> out;
+    for (const auto& family : collected()) {
+        auto& made = out.emplace_back();
+        made.kind = kind_of(family.type);
+        made.name = family.name;
+        made.help = family.help;
+        for (const auto& metric : family.metric) made.series.push_back(series_of(metric, made.kind));
+        std::sort(made.series.begin(), made.series.end(),
+                  [](const auto& a, const auto& b) { return a.labels < b.labels; });
+    }
+    return out;
 }
 
 }  // namespace weir::metrics

@@ -62,7 +62,14 @@ private:
 [[nodiscard]] Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& bounds,
                                   const Labels& labels = {});
 
-/// Everything in the text exposition format 0.0.4.
+/// Takes away a series of a label set that is gone (a channel's old labels). Nothing when there is none.
+/// limits  nobody may hold a handle to it, or use one that is being made
+void remove_series(const std::string& name, const Labels& labels);
+
+/// What metrics_text() is, for HTTP.
+inline constexpr std::string_view text_type = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Everything in the text exposition format 0.0.4, families sorted by name.
 [[nodiscard]] std::string metrics_text();
 
 /// Called before each reading (metrics_text(), snapshot()): sets what is only known by looking, as this process's memory.
