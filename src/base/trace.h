@@ -53,9 +53,11 @@ struct SpanData {
 /// What takes ended spans: at once, without waiting, from any thread.
 struct Sink {
     std::function<void(SpanData&&)> take;
-    /// Decides on a root (parent without a valid context) or a child; called for each span that begins.
+    /// Decides on a root (parent without a valid context) or a child; called for each span that begins. None: roots are
+    /// sampled, children as their parent.
     std::function<bool(const Context& parent, const Context& own)> sample;
-    struct Limits {  ///< OTEL_SPAN_… (telemetry.md 3.2)
+    /// OTEL_SPAN_… (telemetry.md 3.2). The first attributes stay, the latest events; a length is in characters.
+    struct Limits {
         std::size_t attributes = 128, events = 128, event_attributes = 128;
         std::size_t value_length = static_cast<std::size_t>(-1);
     } limits = {};
@@ -64,7 +66,7 @@ struct Sink {
 void set_sink(std::shared_ptr<const Sink> sink);
 [[nodiscard]] bool wanted() noexcept;
 
-/// One piece of work; ends when it goes, or by end(). Empty (free of cost) where nobody samples it.
+/// One piece of work; ends when it goes, or by end(). Empty (no allocation) where nobody samples it.
 class Span {
 public:
     Span() = default;
@@ -72,6 +74,7 @@ public:
     Span& operator=(Span&&) noexcept;
     ~Span();
 
+    /// Also of one that nobody samples and of one that has ended, so that its children decide as it did.
     [[nodiscard]] Context context() const noexcept;
     void set(std::string_view key, Value value);
     void event(std::string_view name, std::initializer_list<Attribute> attributes = {});
@@ -82,7 +85,8 @@ public:
 private:
     friend Span begin(std::string_view, std::string_view, const Context&, std::initializer_list<Attribute>);
     struct Live;
-    explicit Span(std::unique_ptr<Live> live);
+    Span(const Context& context, std::unique_ptr<Live> live);
+    Context context_ = {};
     std::unique_ptr<Live> live_;
 };
 [[nodiscard]] Span begin(std::string_view tracer, std::string_view name, const Context& parent = {},
