@@ -131,6 +131,12 @@ void Histogram::observe(double value) noexcept {
     of_->Observe(value);
 }
 
+const std::vector<double>& default_bounds() {
+    static const std::vector<double> bounds{0,   5,   10,   25,   50,   75,   100,  250,
+                                            500, 750, 1000, 2500, 5000, 7500, 10000};
+    return bounds;
+}
+
 Counter counter(const std::string& name, const std::string& help, const Labels& labels) {
     return Counter(series<prometheus::Counter>(Kind::counter, prometheus::BuildCounter, name, help, labels));
 }

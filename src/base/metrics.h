@@ -56,6 +56,10 @@ private:
     prometheus::Histogram* of_;
 };
 
+/// OpenTelemetry's default bounds, 0 to 10000: those of the reference's histograms, whatever their unit.
+[[nodiscard]] const std::vector<double>& default_bounds();
+
+/// A counter without labels is shown as 0 from the first call on: ask for it early.
 [[nodiscard]] Counter counter(const std::string& name, const std::string& help, const Labels& labels = {});
 [[nodiscard]] Gauge gauge(const std::string& name, const std::string& help, const Labels& labels = {});
 /// `bounds`: upper bounds, rising; those of the first call for a series stand.

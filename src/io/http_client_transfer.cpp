@@ -10,6 +10,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "io/http_client_metrics.h"
 #include "runtime/clock.h"
 
 namespace weir::http_detail {
@@ -48,6 +49,7 @@ Transfer::Transfer(std::shared_ptr<CurlMulti> multi, Clock& clock, Hop hop, cons
 Transfer::~Transfer() {
     if (!easy_) return;
     multi_->remove(easy_);
+    count(head_done_ ? std::string_view() : name_of(Errc::cancelled));  // nobody wanted the rest of it
     multi_->give_back(easy_);
     curl_slist_free_all(header_list_);
     curl_slist_free_all(address_list_);
@@ -158,7 +160,7 @@ void Transfer::build_headers() {
 Result<> Transfer::start() {
     if (!easy_) return Error{Errc::internal, "libcurl gave no handle"};
     build_headers();
-    last_byte_ = clock_.now();
+    began_ = last_byte_ = clock_.now();
     if (!multi_->add(easy_, *this)) return Error{Errc::cancelled, "the http client has been closed"};
     return {};
 }
@@ -289,13 +291,38 @@ void Transfer::finished(int code) {
     } else if (!head_done_) {
         failure_ = Error{Errc::lost_peer, fmt::format("{} ended the connection without an answer", hop_.url.host)};
     }
+    count(failure_ ? name_of(failure_->code) : std::string_view());
     ring();
+}
+
+/// Once, for who watches.
+void Transfer::count(std::string_view error) {
+    if (!began_) return;
+    long version = 0;
+    curl_off_t received = 0;
+    curl_easy_getinfo(easy_, CURLINFO_HTTP_VERSION, &version);
+    curl_easy_getinfo(easy_, CURLINFO_SIZE_DOWNLOAD_T, &received);
+    RequestNumbers r;
+    r.method = hop_.method;
+    r.scheme = hop_.url.scheme;
+    r.host = hop_.url.host;
+    r.port = hop_.url.port;
+    r.error = error;
+    r.sent = hop_.body.size();
+    r.received = static_cast<std::uint64_t>(std::max<curl_off_t>(received, 0));
+    r.took = std::chrono::duration_cast<Micros>(clock_.now() - *std::exchange(began_, std::nullopt));
+    if (head_done_) {
+        r.status = head_.status;
+        r.version = version == CURL_HTTP_VERSION_1_0 ? "1.0" : version == CURL_HTTP_VERSION_2_0 ? "2" : "1.1";
+    }
+    count_request(r);
 }
 
 void Transfer::give_up(Error why) {
     multi_->remove(easy_);
     ended_ = true;
     failure_ = std::move(why);
+    count(name_of(failure_->code));
     full_.clear();
     filling_ = Buffer();
     held_ = handed_ = 0;

@@ -82,6 +82,7 @@ private:
     [[nodiscard]] SteadyTime next_limit() const;
     void give_up(Error why);
     bool refuse(Error why);
+    void count(std::string_view error);
     Bytes take_piece();
     void resume();
     void ring() { wake_.cancel(); }
@@ -100,6 +101,7 @@ private:
     std::optional<Error> refusal_;  // ours, found inside a callback
     std::optional<Error> failure_;  // how the transfer ended, when not well
     SteadyTime last_byte_{};
+    std::optional<SteadyTime> began_;  // until it is counted
     std::int64_t uploaded_ = 0;
 
     std::deque<Bytes> full_;
