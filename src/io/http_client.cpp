@@ -78,8 +78,14 @@ public:
           settings_(std::move(settings)),
           multi_(CurlMulti::create(shard.executor(), settings_.max_connections_per_host)),
           trust_(TrustStore::from_environment()),
-          proxies_(ProxyRules::from_environment()) {
+          proxies_(ProxyRules::from_environment()),
+          detours_(ConnectTo::from_environment()) {
         trust_.verify = settings_.verify_tls;
+        trust_.client_certificate = settings_.client_certificate;
+        trust_.client_key = settings_.client_key;
+        if (settings_.ca_file.empty()) return;
+        trust_.file = settings_.ca_file;
+        trust_.folder.clear();
     }
     CurlClient(const CurlClient&) = delete;
     CurlClient& operator=(const CurlClient&) = delete;
@@ -95,9 +101,11 @@ public:
         for (;;) {
             auto piece = co_await (*body)->next();
             if (!piece) co_return piece.error();
-            if (piece->empty()) co_return response;
+            if (piece->empty()) break;
             response.body += piece->text();
         }
+        response.head.trailers = (*body)->head().trailers;
+        co_return response;
     }
 
     Task<Result<std::unique_ptr<HttpBody>>> open(HttpRequest request) override {
@@ -109,6 +117,7 @@ private:
         co_await asio::this_coro::throw_if_cancelled(false);
         if (auto r = check_request(request); !r) co_return r.error();
         if (!proxies_) co_return proxies_.error();
+        if (!detours_) co_return detours_.error();
         Journey journey{request.method, request.url, request.url.origin(), request.body, {}, 0};
         for (;;) {
             auto hop = co_await prepare(request, journey);
@@ -140,6 +149,7 @@ private:
         hop.user_agent = settings_.user_agent;
         hop.range = request.range;
         hop.media = request.media;
+        hop.http2_only = request.http2_only;
         hop.guard = request.guard;
         hop.connect_timeout = request.connect_timeout;
         hop.stall_timeout = request.stall_timeout;
@@ -150,7 +160,9 @@ private:
         if (!journey.seen.insert(fmt::format("{} {}\n{}", journey.method, journey.url.text(), hop.cookie)).second)
             co_return Error{Errc::bad_input,
                             fmt::format("redirects go round in circles at {}", journey.url.without_query())};
-        hop.proxy = proxies_->proxy_for(journey.url);
+        hop.verify_tls = request.verify_tls;
+        hop.instead = detours_->instead_of(journey.url.host, journey.url.port);
+        if (!hop.instead) hop.proxy = proxies_->proxy_for(journey.url);
         auto addresses = co_await addresses_for(request, hop);
         if (!addresses) co_return addresses.error();
         hop.addresses = std::move(*addresses);
@@ -175,7 +187,7 @@ private:
         auto patience = request.connect_timeout;
         if (hop.deadline) patience = std::min(patience, std::chrono::ceil<Millis>(*hop.deadline - clock_.now()));
         if (patience <= Millis(0)) co_return Error{Errc::timed_out, fmt::format("no time left for {}", hop.url.host)};
-        const std::string host = hop.proxy ? hop.proxy->host : hop.url.host;
+        const std::string host = hop.proxy ? hop.proxy->host : hop.instead ? hop.instead->host : hop.url.host;
         auto found = co_await resolver_->resolve(host, patience);
         if (!found || hop.proxy || !request.guard) co_return found;
         std::vector<std::string> allowed;
@@ -223,6 +235,7 @@ private:
     std::shared_ptr<CurlMulti> multi_;
     TrustStore trust_;
     Result<ProxyRules> proxies_;
+    Result<ConnectTo> detours_;
 };
 
 }  // namespace

@@ -28,6 +28,7 @@ struct HttpRequest {
     Bytes body = {};
     std::optional<std::pair<std::uint64_t, std::uint64_t>> range = {};  ///< first, last byte
     bool media = false;  ///< HTTP/1.1 only, no content coding asked for; else HTTP/2 where it can be had, gzip and br
+    bool http2_only = false;  ///< for gRPC, with fetch(): HTTP/2 at once (without TLS by prior knowledge), no content coding
     int max_redirects = 10;
     const UrlGuard* guard = nullptr;  ///< none: only schemes are checked
     CookieJar* cookies = nullptr;
@@ -35,6 +36,7 @@ struct HttpRequest {
     Millis stall_timeout{20'000};  ///< no byte for so long
     std::optional<SteadyTime> deadline = {};
     std::uint64_t max_body = 16u << 20;  ///< decoded bytes
+    bool verify_tls = true;              ///< false: whoever answers is trusted, where a user said so
 };
 
 struct HttpHead {
@@ -42,7 +44,9 @@ struct HttpHead {
     Url url;                                                   ///< after redirects
     std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case, last response only
     std::optional<std::uint64_t> content_length;
+    std::vector<std::pair<std::string, std::string>> trailers = {};  ///< as headers; known when the body has ended
     [[nodiscard]] const std::string* find(std::string_view name) const;
+    [[nodiscard]] const std::string* find_trailer(std::string_view name) const;
 };
 
 struct HttpResponse {
@@ -65,6 +69,7 @@ public:
 ///          bad_input (limits, bad reply), denied (guard), cancelled. A status of 400 and above is NOT an error of fetch()/open():
 ///          look at head().status or use status_error().
 /// proxies  HTTP_PROXY HTTPS_PROXY NO_PROXY in both cases, `host:port` or URL; SSL_CERT_FILE, SSL_CERT_DIR
+/// detours  WEIR_CONNECT_TO (io/connect_to.h)
 /// threads  its shard
 class HttpClient {
 public:
@@ -72,6 +77,8 @@ public:
         std::string user_agent = "weir/0.1";
         int max_connections_per_host = 8;
         bool verify_tls = true;
+        std::string ca_file = {};                            ///< PEM; trusted instead of the system's and SSL_CERT_FILE's
+        std::string client_certificate = {}, client_key = {};  ///< PEM files, shown to who asks for them
     };
     static std::unique_ptr<HttpClient> create(Shard& shard, std::shared_ptr<Resolver> resolver, Settings settings);
     virtual ~HttpClient() = default;  ///< every body and fetch has ended

@@ -28,6 +28,10 @@ std::optional<T> number(std::string_view text) {
     return value;
 }
 
+std::string bracketed(const std::string& host) {
+    return host.find(':') == host.npos ? host : fmt::format("[{}]", host);
+}
+
 template <class T>
 void set(void* easy, CURLoption option, T value) {
     curl_easy_setopt(easy, option, value);
@@ -53,6 +57,7 @@ Transfer::~Transfer() {
     multi_->give_back(easy_);
     curl_slist_free_all(header_list_);
     curl_slist_free_all(address_list_);
+    curl_slist_free_all(detour_list_);
 }
 
 void Transfer::configure(const TrustStore& trust) {
@@ -83,9 +88,11 @@ void Transfer::configure_request() {
     set(easy_, CURLOPT_PATH_AS_IS, 1L);
     // Pausing a stream of HTTP/2 goes wrong in too many versions of libcurl.
     const bool two = hop_.whole && !hop_.media;
-    set(easy_, CURLOPT_HTTP_VERSION, two ? long{CURL_HTTP_VERSION_2TLS} : long{CURL_HTTP_VERSION_1_1});
+    long version = two ? long{CURL_HTTP_VERSION_2TLS} : long{CURL_HTTP_VERSION_1_1};
+    if (hop_.http2_only && hop_.url.scheme == "http") version = CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+    set(easy_, CURLOPT_HTTP_VERSION, version);
     // A range of a compressed body cannot be put together with its neighbours.
-    if (!hop_.media && !hop_.range) set(easy_, CURLOPT_ACCEPT_ENCODING, "");
+    if (!hop_.media && !hop_.range && !hop_.http2_only) set(easy_, CURLOPT_ACCEPT_ENCODING, "");
     if (hop_.range) set(easy_, CURLOPT_RANGE, fmt::format("{}-{}", hop_.range->first, hop_.range->second).c_str());
     if (!hop_.user_agent.empty()) set(easy_, CURLOPT_USERAGENT, hop_.user_agent.c_str());
     if (!hop_.cookie.empty()) set(easy_, CURLOPT_COOKIE, hop_.cookie.c_str());
@@ -113,20 +120,23 @@ void Transfer::configure_address() {
     set(easy_, CURLOPT_PROXY, "");
     set(easy_, CURLOPT_NOPROXY, "");
     if (proxy) {
-        const bool v6 = proxy->host.find(':') != proxy->host.npos;
         set(easy_, CURLOPT_PROXY,
-            fmt::format("{}://{}{}{}:{}", proxy->scheme, v6 ? "[" : "", proxy->host, v6 ? "]" : "", proxy->port)
-                .c_str());
+            fmt::format("{}://{}:{}", proxy->scheme, bracketed(proxy->host), proxy->port).c_str());
         if (!proxy->user.empty()) set(easy_, CURLOPT_PROXYUSERNAME, proxy->user.c_str());
         if (!proxy->password.empty()) set(easy_, CURLOPT_PROXYPASSWORD, proxy->password.c_str());
     }
-    const auto& host = proxy ? proxy->host : hop_.url.host;
-    const auto port = proxy ? proxy->port : hop_.url.port;
+    if (hop_.instead) {
+        detour_list_ = curl_slist_append(
+            nullptr, fmt::format("::{}:{}", bracketed(hop_.instead->host), hop_.instead->port).c_str());
+        set(easy_, CURLOPT_CONNECT_TO, detour_list_);
+    }
+    const auto& host = proxy ? proxy->host : hop_.instead ? hop_.instead->host : hop_.url.host;
+    const auto port = proxy ? proxy->port : hop_.instead ? hop_.instead->port : hop_.url.port;
     if (hop_.addresses.empty() || hop_.addresses[0] == host) return;
     std::string entry = fmt::format("+{}:{}:", host, port);
     for (const auto& address : hop_.addresses) {
         if (entry.back() != ':') entry += ',';
-        entry += address.find(':') == address.npos ? address : fmt::format("[{}]", address);
+        entry += bracketed(address);
     }
     address_list_ = curl_slist_append(nullptr, entry.c_str());
     set(easy_, CURLOPT_RESOLVE, address_list_);
@@ -134,12 +144,16 @@ void Transfer::configure_address() {
 }
 
 void Transfer::configure_tls(const TrustStore& trust) {
-    set(easy_, CURLOPT_SSL_VERIFYPEER, trust.verify ? 1L : 0L);
-    set(easy_, CURLOPT_SSL_VERIFYHOST, trust.verify ? 2L : 0L);
+    const bool verify = trust.verify && hop_.verify_tls;
+    set(easy_, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
+    set(easy_, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
     set(easy_, CURLOPT_CAINFO, trust.file.empty() ? nullptr : trust.file.c_str());
     set(easy_, CURLOPT_CAPATH, trust.folder.empty() ? nullptr : trust.folder.c_str());
     set(easy_, CURLOPT_PROXY_CAINFO, trust.file.empty() ? nullptr : trust.file.c_str());
     set(easy_, CURLOPT_PROXY_CAPATH, trust.folder.empty() ? nullptr : trust.folder.c_str());
+    if (trust.client_certificate.empty()) return;
+    set(easy_, CURLOPT_SSLCERT, trust.client_certificate.c_str());
+    set(easy_, CURLOPT_SSLKEY, trust.client_key.c_str());
 }
 
 void Transfer::build_headers() {
@@ -180,7 +194,7 @@ bool Transfer::take_header_line(std::string_view line) {
     head_bytes_ += line.size();
     if (head_bytes_ > max_head_bytes)
         return refuse({Errc::bad_input, fmt::format("{} sent a head above {} bytes", hop_.url.host, max_head_bytes)});
-    if (head_done_) return true;  // trailers: counted, not kept
+    if (head_done_) return stripped(line).empty() || take_field(line, head_.trailers);
     if (line.starts_with("HTTP/")) {
         head_.headers.clear();
         const auto space = line.find(' ');
@@ -189,17 +203,21 @@ bool Transfer::take_header_line(std::string_view line) {
     }
     const auto text = stripped(line);
     if (text.empty()) return end_of_head();
-    if ((line[0] == ' ' || line[0] == '\t') && !head_.headers.empty()) {  // folded, RFC 7230 3.2.4
-        head_.headers.back().second += fmt::format(" {}", text);
+    return take_field(line, head_.headers);
+}
+
+bool Transfer::take_field(std::string_view line, std::vector<std::pair<std::string, std::string>>& to) {
+    const auto text = stripped(line);
+    if ((line[0] == ' ' || line[0] == '\t') && !to.empty()) {  // folded, RFC 7230 3.2.4
+        to.back().second += fmt::format(" {}", text);
         return true;
     }
     const auto colon = text.find(':');
     if (colon == text.npos || colon == 0) return true;
-    if (head_.headers.size() >= max_head_fields)
+    if (to.size() >= max_head_fields)
         return refuse(
             {Errc::bad_input, fmt::format("{} sent more than {} header fields", hop_.url.host, max_head_fields)});
-    head_.headers.emplace_back(ascii_lowered(stripped(text.substr(0, colon))),
-                               std::string(stripped(text.substr(colon + 1))));
+    to.emplace_back(ascii_lowered(stripped(text.substr(0, colon))), std::string(stripped(text.substr(colon + 1))));
     return true;
 }
 

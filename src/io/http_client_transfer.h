@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "io/connect_to.h"
 #include "io/http_client.h"
 #include "io/http_client_multi.h"
 #include "io/http_client_proxy.h"
@@ -22,6 +23,7 @@ namespace weir::http_detail {
 /// Where trust in certificates comes from; empty means "not this one".
 struct TrustStore {
     std::string file, folder;
+    std::string client_certificate, client_key;
     bool verify = true;
     static TrustStore from_environment();
 };
@@ -34,11 +36,13 @@ struct Hop {
     std::string cookie, user_agent;
     Bytes body;
     std::optional<std::pair<std::uint64_t, std::uint64_t>> range;
-    bool media = false;
+    bool media = false, http2_only = false;
     bool whole = false;  ///< somebody collects it all: held up to max_body, never paused, so that HTTP/2 may serve it
     const UrlGuard* guard = nullptr;
     std::optional<Proxy> proxy;
-    std::vector<std::string> addresses;  ///< of the proxy when there is one, else of the target
+    std::optional<ConnectTo::Place> instead;  ///< where to connect, whatever the URL says; then no proxy
+    bool verify_tls = true;
+    std::vector<std::string> addresses;  ///< of the proxy or of `instead` when there is one, else of the target
     Millis connect_timeout, stall_timeout;
     std::optional<SteadyTime> deadline;
     std::uint64_t max_body = 0;
@@ -73,6 +77,7 @@ private:
     static int on_open_socket(void* self, int purpose, void* address);
     static int on_ready(void* self, char* peer, char* local, int peer_port, int local_port);
     bool take_header_line(std::string_view line);
+    bool take_field(std::string_view line, std::vector<std::pair<std::string, std::string>>& to);
     bool end_of_head();
     std::size_t take_body(std::span<const std::byte> bytes);
     void finished(int curl_code) override;
@@ -92,7 +97,7 @@ private:
     Hop hop_;
     HttpHead head_;
     void* easy_ = nullptr;
-    curl_slist *header_list_ = nullptr, *address_list_ = nullptr;
+    curl_slist *header_list_ = nullptr, *address_list_ = nullptr, *detour_list_ = nullptr;
     asio::steady_timer wake_;
     std::array<char, 256> curl_text_{};  // CURL_ERROR_SIZE
 

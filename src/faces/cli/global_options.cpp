@@ -9,6 +9,7 @@
 
 #include "faces/cli/commands.h"
 #include "faces/cli/exit_codes.h"
+#include "io/connect_to.h"
 #include "runtime/failpoint.h"
 
 namespace weir::faces {
@@ -52,6 +53,10 @@ int run_words(CLI::App& app, std::vector<std::string> words) {
             fmt::print(stderr, "weir: {}\n", ok.error().text());
             return exit_wrong_use;
         }
+    }
+    if (auto detours = ConnectTo::from_environment(); !detours) {
+        fmt::print(stderr, "weir: {}\n", detours.error().text());
+        return exit_wrong_use;
     }
     try {
         std::reverse(words.begin(), words.end());  // as CLI11 takes them
