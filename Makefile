@@ -7,13 +7,14 @@ RELEASE := $(BUILD)/release
 WEIR := $(RELEASE)/bin/weir
 PREFIX ?= /usr/local
 
-.PHONY: help demo build test unit scenarios sanitizers bench soak lint format asan tsan fuzz install packages clean
+.PHONY: help demo build test unit scenarios sanitizers bench container soak lint format asan tsan fuzz install packages clean
 
 help:
 	@echo "make demo      build weir, record its built-in live source through faults, show the result"
 	@echo "make test      everything CI needs: build, unit tests, sanitizers, scenarios, faults, fuzz samples"
 	@echo "make unit      unit tests only"
 	@echo "make bench     each figure beside a peer, as ratios"
+	@echo "make container builds the images with Debian's docker, uses them (root; private engine)"
 	@echo "make soak      the long forms: 10 minutes live, 200 kills (about an hour)"
 	@echo "make lint      clang-format and clang-tidy"
 	@echo "make asan|tsan unit tests under sanitizers; asan: scenarios too"
@@ -60,6 +61,9 @@ fuzz:
 bench:
 	@tools/install-packages bench
 	@tools/run-bench
+
+container:
+	@tools/container-test
 
 soak:
 	@tools/install-packages test

@@ -1,9 +1,11 @@
 #include "apps/fc2/config.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 #include "proto/yaml/document.h"
 
@@ -111,6 +113,30 @@ TEST(Fc2Config, EveryKeyIsRead) {
     third.base.wait_for_live = true;
     third.base.wait_poll_interval = 1s;
     EXPECT_EQ(config.channels[2], std::make_pair(std::string("81840800"), third));
+}
+
+/// deploy/fc2/config.yaml says of itself that it has every key, each with its default.
+TEST(Fc2Config, TheDeployedExampleHasEveryKeyAndItsDefault) {
+    const auto text = config_file("../../../deploy/fc2/config.yaml");
+    const auto loaded = loaded_config(text);
+    EXPECT_THAT(loaded.warnings, testing::IsEmpty());
+    ASSERT_EQ(loaded.config.channels.size(), 2u);
+    auto plain = Params{};
+    plain.base.labels = {{"EnglishName", "Sakura Example"}};
+    EXPECT_EQ(loaded.config.channels[0], std::make_pair(std::string("40740626"), plain));
+    std::istringstream every(config_file("config.every_key.yaml"));
+    int keys = 0;
+    for (std::string line; std::getline(every, line) && line != "channels:";) {
+        const auto colon = line.find(':');
+        if (colon == std::string::npos || line[0] == '#' || line.starts_with("    ")) continue;  // a label of its own
+        const auto key = line.substr(line.find_first_not_of(' '), colon - line.find_first_not_of(' '));
+        EXPECT_THAT(text, testing::HasSubstr(key + ":"));
+        ++keys;
+    }
+    EXPECT_EQ(keys, 26);
+    EXPECT_EQ(loaded.config.notifier.formats.size(), 11u);
+    for (const auto* key : {"enabled", "includeTitleInMessage", "noPriority", "urls", "title", "message", "priority"})
+        EXPECT_THAT(text, testing::HasSubstr("  " + std::string(key) + ":"));
 }
 
 TEST(Fc2Config, EveryKeyOfTheNotifierIsRead) {
