@@ -133,6 +133,11 @@ const std::string* HttpHead::find(std::string_view name) const {
     return found == headers.end() ? nullptr : &found->second;
 }
 
+const std::string* HttpHead::find_trailer(std::string_view name) const {
+    const auto found = std::find_if(trailers.begin(), trailers.end(), [&](const auto& t) { return t.first == name; });
+    return found == trailers.end() ? nullptr : &found->second;
+}
+
 Error status_error(const HttpHead& head) {
     Error e{Errc::bad_input, fmt::format("http {} for {}", head.status, head.url.without_query())};
     e.status = head.status;

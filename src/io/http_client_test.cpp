@@ -110,6 +110,46 @@ TEST_F(HttpClientTest, RefusesAHeaderThatWouldSmuggleAnother) {
     EXPECT_THAT(r.error().text(), testing::Not(HasSubstr("secret")));
 }
 
+TEST_F(HttpClientTest, TrailersComeWithTheEndAndApartFromTheHead) {
+    ScriptServer server([](Talk& t) {
+        t.read_head();
+        t.send(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-One: head\r\n\r\n5\r\nhello\r\n0\r\n"
+            "X-One:  tail \r\nGRPC-Status: 14\r\n\r\n");
+    });
+    const auto r = fetch(get(server.url("/")));
+    ASSERT_TRUE(r) << r.error().text();
+    EXPECT_EQ(r->body, "hello");
+    EXPECT_EQ(*r->head.find("x-one"), "head");
+    EXPECT_EQ(r->head.find("grpc-status"), nullptr);
+    ASSERT_EQ(r->head.trailers.size(), 2u);
+    EXPECT_EQ(*r->head.find_trailer("x-one"), "tail");
+    EXPECT_EQ(*r->head.find_trailer("grpc-status"), "14");
+    EXPECT_EQ(r->head.find_trailer("transfer-encoding"), nullptr);
+}
+
+TEST_F(HttpClientTest, TooManyTrailersAreRefused) {
+    ScriptServer server([](Talk& t) {
+        t.read_head();
+        std::string fields;
+        for (int i = 0; i < 300; ++i) fields += fmt::format("T{}: x\r\n", i);
+        t.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n" + fields + "\r\n");
+    });
+    const auto r = fetch(get(server.url("/")));
+    ASSERT_FALSE(r);
+    EXPECT_EQ(r.error().code, Errc::bad_input);
+}
+
+TEST_F(HttpClientTest, Http2OnlySpeaksItAtOnceWithoutTls) {
+    const std::string preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    ScriptServer server([&](Talk& t) { server.note(t.read(preface.size())); });
+    auto request = get(server.url("/"));
+    request.http2_only = true;
+    EXPECT_FALSE(fetch(request));
+    ASSERT_EQ(server.notes().size(), 1u);
+    EXPECT_EQ(server.notes()[0], preface);
+}
+
 struct PlayCase {
     const char* name;
     std::string bytes;
