@@ -1,28 +1,18 @@
 #include "base/ids.h"
 
-#include <sys/random.h>
 #include <xxhash.h>
 
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <mutex>
 #include <utility>
 
+#include "base/random.h"
+
 namespace weir {
 
 namespace {
-
-void fill_random(std::span<std::uint8_t> into) {
-    while (!into.empty()) {
-        const auto got = ::getrandom(into.data(), into.size(), 0);
-        if (got > 0)
-            into = into.subspan(static_cast<std::size_t>(got));
-        else
-            WEIR_ASSERT(errno == EINTR);
-    }
-}
 
 /// 48 bits of milliseconds, 80 bits of chance; within one millisecond the chance part counts up, so that order is kept.
 std::array<std::uint8_t, 16> next_ulid_bytes() {
@@ -36,7 +26,7 @@ std::array<std::uint8_t, 16> next_ulid_bytes() {
     if (now > last_ms) {
         last_ms = now;
         for (std::size_t i = 0; i < 6; ++i) last[i] = static_cast<std::uint8_t>(now >> (8 * (5 - i)));
-        fill_random(std::span(last).subspan(6));
+        fill_random(std::as_writable_bytes(std::span(last)).subspan(6));
         last[6] &= 0x7f;  // room to count up
     } else {
         for (std::size_t i = 16; i-- > 6;)

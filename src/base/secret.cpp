@@ -1,11 +1,12 @@
 #include "base/secret.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <array>
 #include <iterator>
+
+#include "base/random.h"
 
 namespace weir {
 
@@ -16,11 +17,7 @@ Secret::~Secret() {
 
 Secret random_token() {
     std::array<unsigned char, 16> bytes{};
-    std::size_t have = 0;
-    while (have < bytes.size()) {
-        const auto n = ::getrandom(bytes.data() + have, bytes.size() - have, 0);
-        if (n > 0) have += static_cast<std::size_t>(n);
-    }
+    fill_random(std::as_writable_bytes(std::span(bytes)));
     std::string out;
     for (const auto b : bytes) fmt::format_to(std::back_inserter(out), "{:02x}", b);
     return Secret(std::move(out));

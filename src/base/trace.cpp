@@ -1,7 +1,5 @@
 #include "base/trace.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -9,6 +7,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "base/text.h"
 
 namespace weir::trace {
@@ -36,10 +35,10 @@ bool all_zero(std::span<const std::uint8_t> bytes) {
     return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t b) { return b == 0; });
 }
 
-void fill_random(std::span<std::uint8_t> bytes) {
-    // So few are given whole, or not at all when a signal came before the system had any randomness.
-    while (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()) || all_zero(bytes)) {
-    }
+/// An id; all zero means none.
+void fill_id(std::span<std::uint8_t> bytes) {
+    do fill_random(std::as_writable_bytes(bytes));
+    while (all_zero(bytes));
 }
 
 /// The first `characters` of `text`, which may be no UTF-8: then a byte is one.
@@ -164,8 +163,8 @@ Span begin(std::string_view tracer, std::string_view name, const Context& parent
     if (child)
         own.trace_id = parent.trace_id;
     else
-        fill_random(own.trace_id);
-    fill_random(own.span_id);
+        fill_id(own.trace_id);
+    fill_id(own.span_id);
     own.sampled = sink->sample ? sink->sample(parent, own) : !child || parent.sampled;
     if (!own.sampled) return Span(own, nullptr);
 

@@ -1,13 +1,12 @@
 #include "io/websocket.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <cstring>
 
+#include "base/random.h"
 #include "base/text.h"
 #include "io/websocket_inner.h"
 #include "runtime/deadline.h"
@@ -34,8 +33,7 @@ class MaskKeys {
 public:
     std::array<std::byte, 4> next() {
         if (at_ == pool_.size()) {
-            const auto got = ::getrandom(pool_.data(), pool_.size(), 0);
-            WEIR_ASSERT(got == static_cast<ssize_t>(pool_.size()));
+            fill_random(pool_);
             at_ = 0;
         }
         std::array<std::byte, 4> key{};
@@ -45,7 +43,7 @@ public:
     }
 
 private:
-    std::array<std::byte, 256> pool_{};  // so much never comes short (getrandom(2))
+    std::array<std::byte, 256> pool_{};
     std::size_t at_ = pool_.size();
 };
 

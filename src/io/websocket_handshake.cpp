@@ -1,8 +1,8 @@
-#include <sys/random.h>
 
 #include <algorithm>
 #include <array>
 
+#include "base/random.h"
 #include "io/http_client.h"
 #include "io/url.h"
 #include "io/websocket_inner.h"
@@ -29,7 +29,7 @@ ws::ClientHandshake begin_handshake(const Url& url, const WebSocketPlan& plan) {
     request.headers = plan.headers;
     request.protocols = plan.protocols;
     std::array<std::byte, 16> nonce{};
-    WEIR_ASSERT(::getrandom(nonce.data(), nonce.size(), 0) == static_cast<ssize_t>(nonce.size()));
+    fill_random(nonce);
     return ws::ClientHandshake(request, nonce);
 }
 

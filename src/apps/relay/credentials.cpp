@@ -1,11 +1,11 @@
 #include "apps/relay/credentials.h"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 
 #include <array>
 #include <boost/asio/ip/address.hpp>
 
+#include "base/random.h"
 #include "base/text.h"
 
 namespace weir::relay {
@@ -179,7 +179,7 @@ bool is_address(std::string_view host) {
 
 std::string new_uuid() {
     std::array<unsigned char, 16> b{};
-    WEIR_ASSERT(::getrandom(b.data(), b.size(), 0) == static_cast<ssize_t>(b.size()));
+    fill_random(std::as_writable_bytes(std::span(b)));
     b[6] = static_cast<unsigned char>((b[6] & 0x0f) | 0x40);
     b[8] = static_cast<unsigned char>((b[8] & 0x3f) | 0x80);
     std::string out;
