@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/sites/notifier_config.h"
 #include "apps/sites/params.h"
 #include "base/error.h"
 
@@ -22,20 +23,7 @@ struct Params {
     bool operator==(const Params&) const = default;
 };
 
-/// The notifier's keys as they stand (FC2-105, FC2-130); who sends them checks the URLs.
-struct NotifierConfig {
-    bool enabled = false, include_title_in_message = false, no_priority = false;
-    std::vector<std::string> urls = {};
-    struct Format {
-        std::optional<bool> enabled = {};
-        std::string title = {}, message = {};
-        int priority = 0;
-        bool operator==(const Format&) const = default;
-    };
-    std::map<std::string, Format> formats = {};  ///< by event: "configReloaded"
-
-    bool operator==(const NotifierConfig&) const = default;
-};
+using NotifierConfig = sites::NotifierConfig;  ///< who sends checks its URLs
 
 struct Config {
     Path cookies_import_file = {}, cookies_file = {};

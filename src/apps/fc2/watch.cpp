@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "runtime/deadline.h"
 #include "runtime/task_group.h"
+#include "telemetry/update_check.h"
 
 namespace weir::fc2 {
 namespace {
@@ -66,6 +67,7 @@ struct WatchApp::Inner {
     Task<void> keep_login();
     Task<Millis> probe();
     Task<void> keep_saving();
+    Task<void> look_for_update();
     void login_failed(std::string why);
     void say(sites::EventKind kind, std::string text = {}) const;
 
@@ -88,6 +90,8 @@ struct WatchApp::Inner {
     Bell login_due;
     bool login_told = false, save_told = false, stopping = false;
     std::optional<std::string> as_whom;
+    std::string update_told;
+    bool looking_for_update = false;
     TaskGroup tasks;
 };
 
@@ -103,6 +107,9 @@ Result<Config> WatchApp::Inner::parse(const std::string& text) const {
     auto loaded = parse_config(text, settings.config.string());
     if (!loaded) return loaded.error();
     for (const auto& warning : loaded->warnings) log_lines(log::Level::warn, warning);
+    if (settings.notify_by)
+        if (auto taken = settings.notify_by(loaded->config.notifier); !taken)
+            return within(settings.config.string(), taken.error());
     return std::move(loaded->config);
 }
 
@@ -148,6 +155,20 @@ void WatchApp::Inner::apply(Config next) {
     watch->set_channels(std::move(setups));
     say(sites::EventKind::config_reloaded);
     WEIR_LOG(info, "configuration loaded", {"file", settings.config.string()}, {"channels", config.channels.size()});
+    if (!settings.release_url.empty() && !std::exchange(looking_for_update, true))
+        tasks.spawn(look_for_update(), "fc2 update check");
+}
+
+Task<void> WatchApp::Inner::look_for_update() {
+    auto newer = co_await telemetry::newer_version(http, settings.release_url, settings.version);
+    looking_for_update = false;
+    if (!newer) {
+        WEIR_LOG(warn, "it cannot be told whether there is a newer version", {"why", newer.error().text()});
+    } else if (!newer->empty() && update_told != *newer) {
+        update_told = *newer;
+        WEIR_LOG(warn, "a newer version is available", {"version", *newer}, {"this", settings.version});
+        say(sites::EventKind::update_available, std::move(*newer));
+    }
 }
 
 /// What the files of the configuration hold, into the jar that is in use.

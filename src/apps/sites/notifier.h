@@ -20,6 +20,13 @@ struct NotifierWords {
 };
 [[nodiscard]] NotifierWords fc2_words();
 
+/// The words, with what the configuration puts in their place: `enabled` when it is there, texts when they are not empty, a priority
+/// when it is not 0 (FC2-130).
+[[nodiscard]] NotifierConfig::Format format_of(const std::string& event, const NotifierConfig& config,
+                                               const NotifierWords& words);
+/// Errors: bad_input: a line for each template that cannot be read, "notificationFormats.EVENT.title: " and Go's text.
+[[nodiscard]] Result<> check_formats(const NotifierConfig& config, const NotifierWords& words);
+
 /// One event as a message; nothing when the event is switched off. Errors: a template's, by Go's text.
 [[nodiscard]] Result<std::optional<notify::Message>> message_of(const Event& event, const NotifierConfig& config,
                                                                 const NotifierWords& words);
