@@ -1,5 +1,10 @@
 #include "proto/notify/deliveries.h"
 
+#include <algorithm>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
 #include "base/numbers.h"
 #include "base/text.h"
 #include "proto/notify/service_url.h"
@@ -32,6 +37,30 @@ private:
     std::size_t at_ = 0;
     Result<> outcome_;
 };
+
+class ServiceOf final : public Service {
+public:
+    ServiceOf(std::string_view scheme, Deliver deliver) : scheme_(scheme), deliver_(std::move(deliver)) {}
+    std::string_view scheme() const noexcept override { return scheme_; }
+    Result<std::unique_ptr<Delivery>> deliver(const Message& message, const Surroundings& around) override {
+        return deliver_(message, around);
+    }
+
+private:
+    std::string scheme_;
+    Deliver deliver_;
+};
+
+std::optional<boost::json::value> json_of(std::string_view body) {
+    constexpr std::size_t max_json = 1024 * 1024, max_depth = 32;
+    if (body.size() > max_json) return std::nullopt;
+    boost::json::parse_options limits;
+    limits.max_depth = max_depth;
+    boost::json::error_code failed;
+    auto out = boost::json::parse(body, failed, {}, limits);
+    if (failed) return std::nullopt;
+    return out;
+}
 
 std::string_view reason_of(int status) {
     struct Reason {
@@ -93,6 +122,10 @@ std::unique_ptr<Delivery> known_call(std::string scheme, Call call, Judge judge)
     return known_calls(std::move(scheme), std::move(calls), std::move(judge));
 }
 
+std::unique_ptr<Service> service_of(std::string_view scheme, Deliver deliver) {
+    return std::make_unique<ServiceOf>(scheme, std::move(deliver));
+}
+
 Judge status_between(int from, int to) {
     return [from, to](const Reply& reply) -> Result<> {
         if (reply.status >= from && reply.status < to) return {};
@@ -125,6 +158,45 @@ std::string titled(const Message& message, std::string_view between) {
     if (message.title.empty() || message.title_in_text) return message.text;
     if (message.text.empty()) return message.title;
     return fmt::format("{}{}{}", message.title, between, message.text);
+}
+
+int priority_step(int priority) noexcept {
+    if (priority <= 0) return 0;
+    if (priority <= 3) return 1;
+    if (priority <= 7) return 2;
+    return priority <= 9 ? 3 : 4;
+}
+
+bool has_key(const std::vector<std::pair<std::string, std::string>>& pairs, std::string_view key) {
+    const auto low = ascii_lowered(key);
+    return std::any_of(pairs.begin(), pairs.end(), [&](const auto& pair) { return ascii_lowered(pair.first) == low; });
+}
+
+std::optional<std::string> json_field(std::string_view body, std::string_view pointer) {
+    const auto root = json_of(body);
+    if (!root) return std::nullopt;
+    boost::json::error_code failed;
+    const auto* at = root->find_pointer(pointer, failed);
+    if (!at || failed) return std::nullopt;
+    if (at->is_string()) return std::string(at->get_string());
+    if (at->is_number() || at->is_bool()) return boost::json::serialize(*at);
+    return std::nullopt;
+}
+
+bool is_json(std::string_view body) {
+    return json_of(body).has_value();
+}
+
+std::string safe_path(std::string_view raw_path) {
+    std::string out;
+    for (const char c : raw_path) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte <= 0x20 || byte >= 0x7f || std::string_view("\"<>\\^`{|}?#[]").find(c) != std::string_view::npos)
+            out += percent_encoded({&c, 1});
+        else
+            out += c;
+    }
+    return out;
 }
 
 HttpCall json_call(std::string url, std::string body) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "proto/notify/service.h"
+#include "proto/notify/service_url.h"
 
 /// What most services share.
 namespace weir::notify {
@@ -18,6 +19,10 @@ enum class AfterFailure : std::uint8_t { stop, go_on };
                                                     AfterFailure then = AfterFailure::stop);
 [[nodiscard]] std::unique_ptr<Delivery> known_call(std::string scheme, Call call, Judge judge);
 
+/// A service whose settings a closure holds.
+using Deliver = std::function<Result<std::unique_ptr<Delivery>>(const Message&, const Surroundings&)>;
+[[nodiscard]] std::unique_ptr<Service> service_of(std::string_view scheme, Deliver deliver);
+
 /// `from` <= status < `to`, else "http 503 Service Unavailable".
 [[nodiscard]] Judge status_between(int from, int to);
 
@@ -30,6 +35,19 @@ enum class AfterFailure : std::uint8_t { stop, go_on };
 
 /// "title", a blank line, "text"; the title left out where it is empty or stands in the text already.
 [[nodiscard]] std::string titled(const Message& message, std::string_view between = "\n\n");
+
+/// The recorders' 0 to 10 in five steps (11): 0; 1 to 3; 4 to 7; 8 and 9; 10.
+[[nodiscard]] int priority_step(int priority) noexcept;
+/// There is such a key, whatever its case.
+[[nodiscard]] bool has_key(const std::vector<std::pair<std::string, std::string>>& pairs, std::string_view key);
+
+/// What stands at this JSON pointer ("/error/message") of `body`: a string as it is, a number or boolean as JSON writes it.
+/// limits  depth 32, 1 MiB
+[[nodiscard]] std::optional<std::string> json_field(std::string_view body, std::string_view pointer);
+[[nodiscard]] bool is_json(std::string_view body);
+
+/// A path as written in a URL, "/a%20b/c", with whatever may not stand there percent-encoded too.
+[[nodiscard]] std::string safe_path(std::string_view raw_path);
 
 /// {Content-Type: application/json} and POST.
 [[nodiscard]] HttpCall json_call(std::string url, std::string body);
