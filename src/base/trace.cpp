@@ -96,6 +96,7 @@ bool wanted() noexcept {
     return process().wanted.load(std::memory_order_relaxed);
 }
 
+Span::Span() noexcept = default;
 Span::Span(Span&&) noexcept = default;
 
 Span& Span::operator=(Span&& other) noexcept {

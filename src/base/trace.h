@@ -69,7 +69,7 @@ void set_sink(std::shared_ptr<const Sink> sink);
 /// One piece of work; ends when it goes, or by end(). Empty (no allocation) where nobody samples it.
 class Span {
 public:
-    Span() = default;
+    Span() noexcept;
     Span(Span&&) noexcept;
     Span& operator=(Span&&) noexcept;
     ~Span();
