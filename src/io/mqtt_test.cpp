@@ -1,0 +1,119 @@
+#include "io/mqtt.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <functional>
+
+namespace weir {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+/// Bound on 127.0.0.1: as a deaf port nobody listens there, as a mute one connections are taken and never answered.
+class BoundPort {
+public:
+    enum class Kind : std::uint8_t { deaf, mute };
+    explicit BoundPort(Kind kind) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        WEIR_ASSERT(::bind(fd_, reinterpret_cast<sockaddr*>(&address), size) == 0);
+        WEIR_ASSERT(::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+        if (kind == Kind::mute) WEIR_ASSERT(::listen(fd_, 4) == 0);
+        port = ntohs(address.sin_port);
+    }
+    BoundPort(const BoundPort&) = delete;
+    BoundPort& operator=(const BoundPort&) = delete;
+    ~BoundPort() { ::close(fd_); }
+    std::uint16_t port = 0;
+
+private:
+    int fd_;
+};
+
+MqttPublish publish_to(std::string host, std::uint16_t port) {
+    MqttPublish publish;
+    publish.host = std::move(host);
+    publish.port = port;
+    publish.user = "someone";
+    publish.password = Secret("canary-of-mqtt");
+    publish.topic = "a/b";
+    publish.payload = "text";
+    return publish;
+}
+
+Error failure_of(const MqttPublish& publish) {
+    const std::atomic<bool> cancelled = false;
+    const auto sent = publish_mqtt(publish, cancelled);
+    return sent ? Error{Errc::internal, "it was sent"} : sent.error();
+}
+
+TEST(Mqtt, TellsThatNobodyListens) {
+    const BoundPort deaf(BoundPort::Kind::deaf);
+    for (const bool tls : {false, true}) {
+        auto publish = publish_to("127.0.0.1", deaf.port);
+        publish.tls = tls;
+        const auto error = failure_of(publish);
+        EXPECT_EQ(error.code, Errc::unreachable);
+        EXPECT_EQ(error.text(), fmt::format("cannot connect to 127.0.0.1 port {}: connection refused", deaf.port));
+    }
+}
+
+TEST(Mqtt, TellsThatAHostHasNoAddress) {
+    const auto error = failure_of(publish_to("nowhere.invalid", 1883));
+    EXPECT_EQ(error.code, Errc::unreachable);
+    EXPECT_THAT(error.text(), testing::StartsWith("cannot resolve nowhere.invalid: "));
+    EXPECT_THAT(error.text(), Not(HasSubstr("canary")));
+}
+
+TEST(Mqtt, GivesUpOnABrokerThatSaysNothing) {
+    const BoundPort mute(BoundPort::Kind::mute);
+    for (const bool tls : {false, true}) {
+        auto publish = publish_to("127.0.0.1", mute.port);
+        publish.tls = tls;
+        publish.timeout = Millis(60);
+        const auto error = failure_of(publish);
+        EXPECT_EQ(error.code, Errc::timed_out);
+        EXPECT_EQ(error.text(), fmt::format("127.0.0.1 port {} took too long", mute.port));
+    }
+}
+
+TEST(Mqtt, RefusesWhatCannotBePublished) {
+    struct Case {
+        const char* what;
+        std::function<void(MqttPublish&)> spoil;
+    };
+    const Case cases[] = {
+        {"topic is required", [](MqttPublish& p) { p.topic.clear(); }},
+        {"a topic to publish to has no + and no #", [](MqttPublish& p) { p.topic = "a/+/b"; }},
+        {"a topic to publish to has no + and no #", [](MqttPublish& p) { p.topic = "a/#"; }},
+        {"topic above 65535 bytes", [](MqttPublish& p) { p.topic.assign(65536, 't'); }},
+        {"payload above 1048576 bytes", [](MqttPublish& p) { p.payload.assign((1 << 20) + 1, 'x'); }},
+        {"QoS is 0, 1 or 2", [](MqttPublish& p) { p.qos = 3; }},
+        {"no host or no port", [](MqttPublish& p) { p.host.clear(); }},
+    };
+    for (const auto& one : cases) {
+        auto publish = publish_to("broker.invalid", 1883);
+        one.spoil(publish);
+        const auto error = failure_of(publish);
+        EXPECT_EQ(error.code, Errc::bad_input);
+        EXPECT_EQ(error.text(), one.what);
+    }
+}
+
+TEST(Mqtt, EndsWhenCancelled) {
+    const BoundPort mute(BoundPort::Kind::mute);
+    const std::atomic<bool> cancelled = true;
+    const auto sent = publish_mqtt(publish_to("127.0.0.1", mute.port), cancelled);
+    ASSERT_FALSE(sent);
+    EXPECT_EQ(sent.error().code, Errc::cancelled);
+}
+
+}  // namespace
+}  // namespace weir

@@ -1,0 +1,105 @@
+#include "io/smtp.h"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace weir {
+namespace {
+
+/// A port of this machine where nobody listens: it is bound, so that nobody else can.
+class DeafPort {
+public:
+    DeafPort() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        WEIR_ASSERT(::bind(fd_, reinterpret_cast<sockaddr*>(&address), size) == 0);
+        WEIR_ASSERT(::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+        port = ntohs(address.sin_port);
+    }
+    DeafPort(const DeafPort&) = delete;
+    DeafPort& operator=(const DeafPort&) = delete;
+    ~DeafPort() { ::close(fd_); }
+    std::uint16_t port = 0;
+
+private:
+    int fd_;
+};
+
+Mail mail_to(std::string host, std::uint16_t port) {
+    Mail mail;
+    mail.host = std::move(host);
+    mail.port = port;
+    mail.auth = Mail::Auth::plain;
+    mail.user = "someone";
+    mail.secret = Secret("canary-of-mail");
+    mail.from = "from@example.org";
+    mail.to = "to@example.org";
+    mail.message = "Subject: s\r\n\r\ntext\r\n";
+    return mail;
+}
+
+Error failure_of(const Mail& mail) {
+    const std::atomic<bool> cancelled = false;
+    const auto sent = send_mail(mail, cancelled);
+    return sent ? Error{Errc::internal, "it was sent"} : sent.error();
+}
+
+TEST(Smtp, TellsThatNobodyListens) {
+    const DeafPort deaf;
+    const auto error = failure_of(mail_to("127.0.0.1", deaf.port));
+    EXPECT_EQ(error.code, Errc::unreachable);
+    EXPECT_EQ(error.text(), fmt::format("cannot connect to 127.0.0.1 port {}: connection refused", deaf.port));
+}
+
+TEST(Smtp, TellsThatAHostHasNoAddress) {
+    const auto error = failure_of(mail_to("nowhere.invalid", 25));
+    EXPECT_EQ(error.code, Errc::unreachable);
+    EXPECT_EQ(error.text(), "cannot resolve nowhere.invalid");
+}
+
+TEST(Smtp, SendsNoPasswordInClearToAnotherMachine) {
+    auto mail = mail_to("mail.invalid", 25);
+    mail.tls = Mail::Tls::never;
+    for (const auto auth : {Mail::Auth::plain, Mail::Auth::login, Mail::Auth::oauth2}) {
+        mail.auth = auth;
+        const auto error = failure_of(mail);
+        EXPECT_EQ(error.code, Errc::bad_input);
+        EXPECT_EQ(error.text(), "the password is not sent to mail.invalid in clear; let it use TLS");
+    }
+    mail.auth = Mail::Auth::cram_md5;
+    EXPECT_EQ(failure_of(mail).code, Errc::unreachable);
+}
+
+TEST(Smtp, RefusesWhatWouldBecomeACommand) {
+    for (const auto* const address : {"a@b.c\r\nRCPT TO:<x@y.z>", "a@b.c> SIZE=1", "", "a b@c.d", "a\t@b.c"}) {
+        auto mail = mail_to("mail.invalid", 25);
+        mail.to = address;
+        EXPECT_EQ(failure_of(mail).code, Errc::bad_input) << address;
+        mail = mail_to("mail.invalid", 25);
+        mail.from = address;
+        EXPECT_EQ(failure_of(mail).code, Errc::bad_input) << address;
+    }
+    auto mail = mail_to("mail.invalid", 25);
+    mail.client_host = "me\r\nQUIT";
+    EXPECT_EQ(failure_of(mail).code, Errc::bad_input);
+}
+
+TEST(Smtp, HasALimit) {
+    auto mail = mail_to("mail.invalid", 25);
+    mail.message.assign((1 << 20) + 1, 'x');
+    EXPECT_EQ(failure_of(mail).text(), "message above 1048576 bytes");
+}
+
+TEST(Smtp, DoesNotBeginWhenCancelled) {
+    const std::atomic<bool> cancelled = true;
+    const auto sent = send_mail(mail_to("mail.invalid", 25), cancelled);
+    ASSERT_FALSE(sent);
+    EXPECT_EQ(sent.error().code, Errc::cancelled);
+}
+
+}  // namespace
+}  // namespace weir
