@@ -10,6 +10,7 @@
 #include "apps/fc2/control_line.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/trace.h"
 #include "io/url_guard.h"
 #include "proto/fc2/quality.h"
 #include "runtime/task_group.h"
@@ -29,6 +30,12 @@ constexpr Millis handshake_time{20'000};
 constexpr std::uint64_t most_message = 10u << 20;
 constexpr std::size_t most_comments_known = 4096, most_odd_told = 50;
 const Backoff::Settings elsewhere_steps{Millis(2'000), Millis(30'000), 2.0};
+
+constexpr std::string_view tracer = "fc2", api_tracer = "fc2/api";
+
+void fail(trace::Span& span, const Error& why) {
+    span.fail(name_of(why.code), why.text());
+}
 
 /// Comments of late, so that what is replayed on a new line is told once.
 class KnownComments {
@@ -80,6 +87,9 @@ private:
     // The lines, one after the other.
     Task<void> keep();
     Task<Result<Line>> connect();
+    Task<Result<ControlServer>> control_server();
+    Task<Result<std::unique_ptr<WebSocket>>> dial(const ControlServer& server);
+    Task<Result<std::vector<Playlist>>> ask_playlists(Line line);
     Task<ControlLine::End> attend(Line line);
     /// How long to wait before the next line; nothing: there is to be none.
     Task<std::optional<Millis>> pause_after(ControlLine::End end, bool connected);
@@ -119,6 +129,8 @@ private:
 
     bool playing_ = false, as_wished_ = false;
     int mode_ = 0, refusals_ = 0, waiting_for_fresh_ = 0;
+    trace::Span line_span_, fetch_span_;  ///< of the line that is there; from the first question to the wished quality
+    std::string line_url_;                ///< for spans: masked
     Url url_;
     SteadyTime last_refusal_{};
     KnownComments known_;
@@ -138,7 +150,10 @@ Task<void> LiveSession::keep() {
             end = co_await attend(*made);
         else
             end.why = made.error();
-        if (closing_ || end.why.code == Errc::cancelled) co_return;
+        const bool asked = closing_ || end.why.code == Errc::cancelled;
+        if (!asked && !end.live_over) fail(line_span_, end.why);
+        line_span_.end();
+        if (asked) co_return;
         const auto pause = co_await pause_after(std::move(end), made.has_value());
         if (!pause) co_return;
         const bool on = co_await shard_.clock().sleep_for(*pause);
@@ -146,14 +161,20 @@ Task<void> LiveSession::keep() {
     }
 }
 
-Task<Result<LiveSession::Line>> LiveSession::connect() {
+Task<Result<ControlServer>> LiveSession::control_server() {
+    auto span = trace::begin(api_tracer, "fc2.GetWebSocketURL", listener_.trace);
     auto server = co_await plan_.api.control_server(plan_.channel, plan_.version);
-    if (!server) co_return server.error();
-    auto url = parse_url(server->url);
+    if (!server) fail(span, server.error());
+    co_return server;
+}
+
+Task<Result<std::unique_ptr<WebSocket>>> LiveSession::dial(const ControlServer& server) {
+    auto url = parse_url(server.url);
     if (!url) co_return within("address of the control server", url.error());
     url->scheme = url->scheme == "wss" ? "https" : "http";
+    auto span = trace::begin(api_tracer, "ws.Dial", line_span_.context(), {{"url", line_url_}});
     WebSocketPlan socket_plan;
-    socket_plan.url = server->url;
+    socket_plan.url = server.url;
     socket_plan.headers = plan_.api.socket_headers(*url);
     socket_plan.timeout = handshake_time;
     socket_plan.settings.limits.max_message = most_message;
@@ -164,12 +185,23 @@ Task<Result<LiveSession::Line>> LiveSession::connect() {
         // A token that has aged, or a server that closes: no word about login or payment, those come over the line.
         auto why = within("control connection", socket.error());
         if (why.code == Errc::denied && why.status != 0) why.code = Errc::lost_peer;
+        fail(span, why);
         co_return why;
     }
+    co_return std::move(*socket);
+}
+
+Task<Result<LiveSession::Line>> LiveSession::connect() {
+    auto server = co_await control_server();
+    if (!server) co_return server.error();
+    line_url_ = masked_url(server->url);
+    line_span_ = trace::begin(tracer, "fc2.DownloadLiveStream.download", listener_.trace,
+                              {{"channel_id", plan_.channel}, {"ws_url", line_url_}});
+    auto socket = co_await dial(*server);
+    if (!socket) co_return socket.error();
     const auto whom = server->user_name.empty() ? std::string("anonymous") : server->user_name;
     if (lines_ == 0 || whom != as_whom_)
-        WEIR_LOG(info, "connected to the live", {"channel", plan_.channel}, {"as", whom},
-                 {"server", masked_url(server->url)});
+        WEIR_LOG(info, "connected to the live", {"channel", plan_.channel}, {"as", whom}, {"server", line_url_});
     as_whom_ = whom;
     const ControlLine::Settings settings{plan_.settings.heartbeat, plan_.settings.answer};
     co_return std::make_shared<ControlLine>(shard_, std::move(*socket), settings);
@@ -268,6 +300,14 @@ Task<LiveSession::Line> LiveSession::any_line() {
     co_return line_;
 }
 
+Task<Result<std::vector<Playlist>>> LiveSession::ask_playlists(Line line) {
+    const auto& parent = playing_ ? line_span_ : fetch_span_;
+    auto span = trace::begin(api_tracer, "ws.GetHLSInformation", parent.context(), {{"url", line_url_}});
+    auto playlists = co_await line->playlists();
+    if (!playlists) fail(span, playlists.error());
+    co_return playlists;
+}
+
 Task<std::optional<Choice>> LiveSession::look_once(Error& why) {
     std::optional<Choice> none;
     const auto line = co_await any_line();
@@ -275,7 +315,12 @@ Task<std::optional<Choice>> LiveSession::look_once(Error& why) {
         why = Error{Errc::lost_peer, "no control connection"};
         co_return none;
     }
-    auto playlists = co_await line->playlists();
+    if (!fetch_span_.context().valid()) {
+        const bool goes_on = plan_.params.allow_quality_upgrade;
+        fetch_span_ = trace::begin(tracer, goes_on ? "fc2.FetchPlaylistAndQualityUpgrade" : "fc2.FetchPlaylist",
+                                   line_span_.context(), {{"channel_id", plan_.channel}});
+    }
+    auto playlists = co_await ask_playlists(line);
     if (!playlists) {
         why = playlists.error();
         co_return none;
@@ -314,13 +359,19 @@ Task<Result<sites::Session::Opened>> LiveSession::open() {
     auto choice = co_await wait_for_quality(why);
     const bool on = co_await shard_.clock().sleep_for(Micros(0));
     if (!on) co_return Error{Errc::cancelled, "stopped"};
-    if (const auto end = ended()) co_return *end;
-    if (!choice) co_return why;
+    if (const auto end = ended()) why = *end;
+    if (ended() || !choice) {
+        fail(fetch_span_, why);
+        fetch_span_.end();
+        co_return why;
+    }
     if (!play(*choice, false)) co_return Error{Errc::bad_input, "the playlist's address is none"};
     playing_ = true;
     if (plan_.params.allow_quality_upgrade) tasks_.spawn(upgrade(), "fc2 better quality");
     renewed_ = lines_;
-    co_return Opened{url_, mode_text(mode_), as_wished_};
+    if (as_wished_ || !plan_.params.allow_quality_upgrade) fetch_span_.end();
+    Opened opened{url_, mode_text(mode_), as_wished_, line_span_.context()};
+    co_return opened;
 }
 
 bool LiveSession::play(const Choice& choice, bool tell) {
@@ -337,6 +388,7 @@ bool LiveSession::play(const Choice& choice, bool tell) {
     url_ = std::move(*url);
     mode_ = choice.playlist.mode;
     as_wished_ = choice.playlist.mode == wanted_;
+    if (playing_ && as_wished_) fetch_span_.end();
     if (tell && new_address) listener_.follow(url_, mode_text(mode_));
     return true;
 }
@@ -354,7 +406,7 @@ Task<void> LiveSession::renew(Line line, unsigned number) {
     co_await errors_not_throws();
     bool empty = false;
     for (int i = 0; i < most_renewals && line_ == line; ++i) {
-        auto playlists = co_await line->playlists();
+        auto playlists = co_await ask_playlists(line);
         if (!playlists && playlists.error().code != Errc::timed_out) co_return;
         empty = playlists && playlists->empty();
         if (playlists) {
@@ -405,7 +457,7 @@ Task<bool> LiveSession::can_be_had(const Choice& choice) {
 /// A new address from the line that is there; false: that is no way.
 Task<bool> LiveSession::fresh_from(Line line) {
     const auto refused = url_.text();
-    auto playlists = co_await line->playlists();
+    auto playlists = co_await ask_playlists(line);
     if (!playlists) co_return false;
     const auto choice = choice_again(*playlists);
     if (!choice) co_return false;
@@ -445,6 +497,8 @@ Task<void> LiveSession::close() {
     closing_ = true;
     changed_.notify();
     co_await tasks_.stop("the session is closed");
+    fetch_span_.end();
+    line_span_.end();
 }
 
 void LiveSession::hear(const Comments& comments) {

@@ -7,6 +7,7 @@
 #include "apps/fc2/fc2.h"
 #include "apps/fc2/session.h"
 #include "base/log.h"
+#include "base/text.h"
 
 namespace weir::fc2 {
 
@@ -61,6 +62,7 @@ public:
     [[nodiscard]] std::vector<std::pair<std::string, std::string>> media_headers() const override {
         return site_->api.agent_header();
     }
+    [[nodiscard]] sites::TraceNames trace_names() const override;
 
 private:
     [[nodiscard]] sites::Live live_of(Member member) const;
@@ -104,6 +106,46 @@ sites::Live FollowedChannel::live_of(Member member) const {
     if (!member.image.empty())
         if (auto url = resolve_url(site_->api.hosts().live, member.image)) live.thumbnail = std::move(*url);
     return live;
+}
+
+/// Under the keys of the configuration.
+std::string json_of(const Params& params) {
+    const auto& base = params.base;
+    std::string out = "{";
+    const auto add = [&out](const char* key, const std::string& value) {
+        out += fmt::format("{}\"{}\":{}", out.size() > 1 ? "," : "", key, value);
+    };
+    const auto yes = [](bool value) { return std::string(value ? "true" : "false"); };
+    const auto time = [](Millis value) { return json_quoted(duration_text(value)); };
+    add("quality", json_quoted(params.quality));
+    add("latency", json_quoted(params.latency));
+    add("outFormat", json_quoted(base.out_format));
+    add("packetLossMax", std::to_string(base.packet_loss_max));
+    add("writeChat", yes(base.write_chat));
+    add("writeInfoJson", yes(base.write_info_json));
+    add("writeThumbnail", yes(base.write_thumbnail));
+    add("waitForLive", yes(base.wait_for_live));
+    add("waitForQualityMaxTries", std::to_string(params.wait_for_quality_max_tries));
+    add("waitPollInterval", time(base.wait_poll_interval));
+    add("allowQualityUpgrade", yes(params.allow_quality_upgrade));
+    add("pollQualityUpgradeInterval", time(params.poll_quality_upgrade_interval));
+    add("remux", yes(base.remux));
+    add("remuxFormat", json_quoted(base.remux_format));
+    add("concat", yes(base.concat));
+    add("keepIntermediates", yes(base.keep_intermediates));
+    add("scanDirectory", json_quoted(base.scan_directory.string()));
+    add("eligibleForCleaningAge", time(base.eligible_for_cleaning_age));
+    add("deleteCorrupted", yes(base.delete_corrupted));
+    add("extractAudio", yes(base.extract_audio));
+    std::string labels;
+    for (const auto& [name, value] : base.labels)
+        labels += fmt::format("{}{}:{}", labels.empty() ? "" : ",", json_quoted(name), json_quoted(value));
+    add("labels", fmt::format("{{{}}}", labels));
+    return out + "}";
+}
+
+sites::TraceNames FollowedChannel::trace_names() const {
+    return {"fc2", "withny.Process", "fc2.DownloadLiveStream", "fc2.downloadStream", json_of(params_)};
 }
 
 std::unique_ptr<sites::Session> FollowedChannel::open(const sites::Live& live, sites::Session::Listener listener) {

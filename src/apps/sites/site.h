@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "base/trace.h"
 #include "io/url.h"
 #include "proto/gotemplate/value.h"
 #include "runtime/asio.h"
@@ -37,11 +38,14 @@ public:
         std::function<void(std::string line)> comment = [](std::string) {};
         /// The site said that the live is over, or refuses us from now on: the end or the refusal, told once.
         std::function<void(const Result<std::string>& why)> over = [](const Result<std::string>&) {};
+        /// What the session's spans are children of.
+        trace::Context trace = {};
     };
     struct Opened {
         Url playlist;         ///< its host is trusted as one that a user typed
         std::string quality;  ///< for people: "3Mbps mid"
         bool as_wished = true;
+        trace::Context trace = {};  ///< what the recording's spans are children of; none: as the session's
     };
     struct Status {
         bool connected = false;
@@ -57,6 +61,15 @@ public:
     virtual Task<Result<Url>> fresh_address() = 0;
     virtual Task<void> close() = 0;
     [[nodiscard]] virtual Status status() const = 0;
+};
+
+/// How the spans of a live are called, which is as the site's reference called them. Without a name there is no such span.
+struct TraceNames {
+    std::string tracer = "weir";
+    std::string process = "weir.Process";        ///< the whole, from the names of its files to the last step
+    std::string live = {};                       ///< the live, from the session to its end
+    std::string stream = "weir.downloadStream";  ///< its media
+    std::string params = {};                     ///< what is wished of the channel, as JSON, without secrets
 };
 
 /// One watched channel, as its site knows it.
@@ -77,6 +90,7 @@ public:
     [[nodiscard]] virtual std::string_view chat_extension() const = 0;
     /// Of requests for media and thumbnails.
     [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> media_headers() const { return {}; }
+    [[nodiscard]] virtual TraceNames trace_names() const { return {}; }
 };
 
 }  // namespace weir::sites

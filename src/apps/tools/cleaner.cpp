@@ -10,6 +10,7 @@
 #include "apps/tools/proof.h"
 #include "apps/tools/proof_note.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "runtime/task_group.h"
 #include "store/recording.h"
 
@@ -68,6 +69,7 @@ struct Cleaner::State {
         : ex(std::move(e)), clock(c), lane(l), strand(l.strand()), options(std::move(o)), tools(std::move(t)) {}
 
     Task<CleanReport> run();
+    [[nodiscard]] trace::Span begin_span() const;
     Task<void> clean_folder();
     Task<void> clean_recording(Journals::Recording recording);
     Task<void> clean_set(Set set);
@@ -452,12 +454,23 @@ Task<void> Cleaner::State::clean_folder() {
     }
 }
 
+trace::Span Cleaner::State::begin_span() const {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options.age).count();
+    return trace::begin(options.tracer, "cleaner.Clean", {},
+                        {{"scan_directory", options.root.string()},
+                         {"dry_run", options.dry_run},
+                         {"probe", options.delete_corrupted},
+                         {"eligible_age", std::int64_t{seconds}}});
+}
+
 Task<CleanReport> Cleaner::State::run() {
     co_await errors_not_throws();
+    auto span = begin_span();
     std::vector<Path> waiting{options.root};
     while (!waiting.empty() && !report.cancelled) {
         const auto folder = std::move(waiting.back());
         waiting.pop_back();
+        auto scan = trace::begin(options.tracer, "cleaner.Scan", span.context());
         auto looked = co_await blocking([&]() -> Result<> {
             auto seen = look_into(folder);
             if (!seen) return seen.error();
@@ -465,6 +478,7 @@ Task<CleanReport> Cleaner::State::run() {
             journals = read_journals(lane.fs(), folder, facts.entries());
             return {};
         });
+        scan.end();
         if (!looked) {
             if (folder != options.root && looked.error().code == Errc::not_found) continue;  // gone meanwhile
             say(What::failed, folder, fmt::format("is left out: {}", looked.error().text()));
@@ -476,6 +490,7 @@ Task<CleanReport> Cleaner::State::run() {
         const auto state = co_await asio::this_coro::cancellation_state;
         report.cancelled = report.cancelled || state.cancelled() != asio::cancellation_type::none;
     }
+    if (!report.complete()) span.fail("clean", report.cancelled ? "cancelled" : "something could not be dealt with");
     co_return std::move(report);
 }
 

@@ -186,6 +186,30 @@ Task<Result<End>> Follower::run(ItemSink& sink, Demand& demand) {
     co_await errors_not_throws();
     demand_ = &demand;
     presentation_.sink = &sink;
+    auto span = trace::begin("hls", "hls.Read", settings_.trace);
+    reading_ = span.context();
+    auto reading = read(demand);
+    auto ended = co_await std::move(reading);
+    tell_of_last(span);
+    if (!ended)
+        span.fail(name_of(ended.error().code), ended.error().text());
+    else if (ended->reason == EndReason::error)
+        span.fail("end", ended->why);
+    co_return ended;
+}
+
+/// The last unit that was listed, under the reference's names. Ours come in the playlist's order, whatever their times.
+void Follower::tell_of_last(trace::Span& span) const {
+    const auto& last = main_.last_listed();
+    auto name = last.uri.substr(0, last.uri.find_first_of("?#"));
+    name.erase(0, name.rfind('/') + 1);
+    span.set("last_fragment_name", std::move(name));
+    const auto time = last.pdt ? utc_text(WallTime(Millis(*last.pdt))) : std::string();
+    span.set("last_fragment_time", time);
+    span.set("use_time_based_sorting", false);
+}
+
+Task<Result<End>> Follower::read(Demand& demand) {
     if (!main_.prepared()) {
         auto ready = co_await prepare(demand);
         if (!ready && demand.stop.asked()) co_return End{EndReason::stopped, demand.stop.reason()};
@@ -193,8 +217,12 @@ Task<Result<End>> Follower::run(ItemSink& sink, Demand& demand) {
     }
     presentation_.main_running = true;
     start_beside();
+    auto filling = trace::begin("hls", "hls.fillQueue", reading_);
     auto ended = co_await main_.run(demand);
     presentation_.main_running = false;
+    tell_of_last(filling);
+    if (!ended) filling.fail(name_of(ended.error().code), ended.error().text());
+    filling.end();
     co_await end_beside(demand, ended);
     co_return ended;
 }
@@ -282,6 +310,7 @@ Result<> Follower::serve_wish(const std::string& wish) {
 
 /// The sound of another variant may be another playlist too.
 void Follower::switched(const Lane& lane, const Switch& to, const Result<>& outcome) {
+    if (lane.number() == 0) settings_.switched(outcome);
     if (lane.number() != 0 || to.rendition.empty()) return;
     if (demand_->rendition_wanted == wish_) demand_->rendition_wanted.clear();
     wish_.clear();

@@ -36,6 +36,8 @@ private:
         bool ended = false;
     };
 
+    Task<Result<End>> read(Demand& demand);
+    void tell_of_last(trace::Span& span) const;
     Task<Result<Loader::Loaded>> load_first(Demand& demand);
     Task<Result<std::optional<Url>>> ask_for_address();
     Task<Result<>> choose(Loader::Loaded& loaded, Demand& demand);
@@ -61,6 +63,7 @@ private:
     Url main_url_;
     std::string wish_;  ///< under way
     std::string rendition_;
+    trace::Context reading_;  ///< of the span that run() is
 
     Lane main_;
     std::vector<Beside> beside_;

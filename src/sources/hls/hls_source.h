@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/trace.h"
 #include "core/source.h"
 #include "io/http_client.h"
 #include "runtime/clock.h"
@@ -46,6 +47,9 @@ struct HlsSettings {
     /// playlist knows one; none, or an error: the old one is asked again. Its host is trusted as that of `url`.
     std::function<Task<Result<std::optional<Url>>>()> fresh_address = {};
     std::uint64_t seed = 0;  ///< of the jitter; 0: from the system. Tests repeat with a fixed one
+    trace::Context trace = {};  ///< the parent of its spans: one for the reading, one for what it fetches
+    /// What follow() asked for is followed now, or cannot be.
+    std::function<void(const Result<>& outcome)> switched = [](const Result<>&) {};
 };
 
 struct HlsStats {

@@ -69,6 +69,7 @@ public:
     [[nodiscard]] bool prepared() const noexcept { return prepared_; }
     [[nodiscard]] bool continues() const noexcept { return continues_; }
     [[nodiscard]] Micros position() const noexcept { return position_; }
+    [[nodiscard]] const Segment& last_listed() const noexcept { return last_listed_; }
     [[nodiscard]] const HlsStats& counted() const noexcept { return stats_; }
     [[nodiscard]] std::uint64_t behind() const noexcept;
     [[nodiscard]] const Url& url() const noexcept { return media_url_; }
