@@ -564,7 +564,7 @@ TEST(StandardRoutes, HealthAndMetrics) {
         EXPECT_NE(json.find("Content-Type: application/json\r\n"), std::string::npos);
         EXPECT_TRUE(json.ends_with("\r\n\r\n{\"status\":\"ok\"}\n"));
         const auto numbers = co_await talk(shards, server, request("GET /metrics"));
-        EXPECT_NE(numbers.find("Content-Type: text/plain; version=0.0.4\r\n"), std::string::npos);
+        EXPECT_NE(numbers.find("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"), std::string::npos);
     });
 }
 

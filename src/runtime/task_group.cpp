@@ -1,5 +1,6 @@
 #include "runtime/task_group.h"
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <list>
 
@@ -10,6 +11,8 @@
 namespace weir {
 
 namespace {
+
+std::atomic<std::size_t> tasks_alive{0};
 
 /// One running coroutine; held by the group, by the coroutine and by its completion.
 struct Running {
@@ -31,6 +34,7 @@ struct TaskGroup::State {
 
     void ended(std::list<std::shared_ptr<Running>>::iterator task, const char* name, std::exception_ptr why) {
         if (why) complain(name, std::move(why));
+        tasks_alive.fetch_sub(1, std::memory_order_relaxed);
         tasks.erase(task);
         if (tasks.empty()) idle.cancel();
     }
@@ -76,6 +80,7 @@ std::size_t TaskGroup::size() const noexcept {
 void TaskGroup::spawn(Task<void> body, const char* name) {
     if (state_->stop.asked()) return;
     const auto place = state_->tasks.emplace(state_->tasks.end(), std::make_shared<Running>());
+    tasks_alive.fetch_add(1, std::memory_order_relaxed);
     // The completion holds the signal too: the body may end inside emit, which must not destroy what emits.
     auto done = [state = state_.get(), place, task = *place, name](std::exception_ptr why) {
         state->ended(place, name, std::move(why));
@@ -111,6 +116,10 @@ Task<void> TaskGroup::join() {
         }
     }
     co_await asio::this_coro::throw_if_cancelled(throws);
+}
+
+std::size_t live_tasks() noexcept {
+    return tasks_alive.load(std::memory_order_relaxed);
 }
 
 Task<void> errors_not_throws() {

@@ -36,6 +36,10 @@ private:
     std::unique_ptr<State> state_;
 };
 
+/// Tasks of all groups of this process that run now, for who watches.
+/// threads  any
+[[nodiscard]] std::size_t live_tasks() noexcept;
+
 /// To be awaited first in any coroutine that must clean up after a cancellation: results, not exceptions, tell of a stop.
 Task<void> errors_not_throws();
 /// To be awaited before clean-up that itself awaits: from here on this coroutine can no longer be cancelled.

@@ -69,6 +69,7 @@ Result<std::unique_ptr<Keeper>> Keeper::create(FileSystem& fs, std::shared_ptr<S
             (void)fs.remove(keeper->journal_path_).has_value();
             return within("create recording", r.error());
         }
+        keeper->counters_.emplace(plan.source_kind, plan.name_data);
         keeper->publish();
         return keeper;
     }
@@ -140,6 +141,7 @@ Result<std::unique_ptr<Keeper>> Keeper::resume(FileSystem& fs, std::shared_ptr<S
     k.first_time_ = book.first_time();
     k.last_time_ = book.last_time();
     k.at_ = unfinished_of(book, journal).at;
+    k.counters_.emplace(book.open.source_kind, book.open.name);
     const bool has_runs =
         std::any_of(book.pieces.begin(), book.pieces.end(), [](const Piece& p) { return p.kind == Piece::Kind::run; });
     if (has_runs) {
@@ -318,8 +320,10 @@ void Keeper::write_gap(journal::GapLine gap) {
     }
     gap.id = next_id_++;
     ++stats_.gaps;
+    if (counters_) counters_->gaps.add();
     if (gap.u) {
         stats_.missing_units += gap.u->to - gap.u->from + 1;
+        if (counters_) counters_->missing.add(static_cast<double>(gap.u->to - gap.u->from + 1));
         std::erase_if(owed_, [&](const auto& entry) {
             const auto& key = entry.first;
             return key.lane == gap.lane && key.gen == gap.gen && key.u >= gap.u->from && key.u <= gap.u->to;
@@ -382,6 +386,7 @@ bool Keeper::write_pending(Lane& l, bool unit_ends) {
     f.n += bytes;
     raw.size += bytes;
     stats_.bytes += bytes + header;
+    if (counters_) counters_->bytes.add(static_cast<double>(bytes + header));
     gate_->wrote(bytes);
     l.pending.clear();
     if (f.dts && !first_time_) first_time_ = f.dts;
@@ -484,6 +489,7 @@ void Keeper::finish_unit(Lane& l) {
     owed_.erase(f.key);
     parts_.erase(f.key);
     ++got_;
+    if (counters_) counters_->units.add();
     if (!at_) at_.emplace();
     if (l.number) {
         at_->lanes[l.number] = {f.key.u, f.key.gen, l.last_time};

@@ -14,6 +14,7 @@
 #include "store/book.h"
 #include "store/journal.h"
 #include "store/recording.h"
+#include "store/recording_metrics.h"
 #include "store/space_gate.h"
 #include "store/unit_set.h"
 
@@ -170,6 +171,7 @@ private:
     std::string boot_;
 
     RecordingStats stats_;
+    std::optional<RecordingCounters> counters_;
     std::uint64_t got_ = 0;
     std::optional<Micros> first_time_;
     Micros last_time_{0};

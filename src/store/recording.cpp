@@ -5,6 +5,7 @@
 #include "runtime/deadline.h"
 #include "runtime/task_group.h"
 #include "store/keeper.h"
+#include "store/recording_metrics.h"
 #include "store/recovery.h"
 
 namespace weir::store {
@@ -131,6 +132,7 @@ private:
             });
             if (!done) co_return;
             const auto now = clock_.now();
+            running_.synced_after(std::chrono::duration_cast<Micros>(now - last_round_));
             longest_round_ = std::max(longest_round_, std::chrono::duration_cast<Micros>(now - last_round_));
             last_round_ = now;
         }
@@ -147,6 +149,7 @@ private:
     std::vector<Item> batch_;
     std::size_t batch_bytes_ = 0;
     std::optional<Micros> batch_dts_;
+    RunningRecording running_;
     SteadyTime last_round_;
     Micros longest_round_{0};
     TaskGroup tasks_;

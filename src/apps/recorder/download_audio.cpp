@@ -1,6 +1,7 @@
 #include "apps/recorder/download_audio.h"
 
 #include "apps/recorder/mark.h"
+#include "apps/tools/concat_metrics.h"
 #include "apps/tools/names.h"
 #include "media/tool.h"
 #include "runtime/failpoint.h"
@@ -42,7 +43,8 @@ Result<Path> name_it(FileSystem& fs, const Path& part, const Path& wished) {
 
 Task<Result<>> write_and_compare(asio::any_io_executor ex, media::JoinPlan plan) {
     const auto output = plan.output;
-    auto read = co_await media::join(ex, std::move(plan));
+    auto joining = media::join(ex, std::move(plan));
+    auto read = co_await counted_concat(std::move(joining), true);
     if (!read) co_return read.error();
     auto made = co_await media::summarise(ex, output);
     if (!made) co_return made.error();

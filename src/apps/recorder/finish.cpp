@@ -1,6 +1,7 @@
 #include "apps/recorder/finish.h"
 
 #include "apps/tools/apart.h"
+#include "apps/tools/concat_metrics.h"
 #include "store/finalise.h"
 
 namespace weir::apps {
@@ -10,8 +11,9 @@ namespace {
 store::FinaliseTools cancellable_tools() {
     store::FinaliseTools tools;
     tools.write = [](asio::any_io_executor ex, media::JoinPlan plan) -> Task<Result<media::Summary>> {
+        const bool audio_only = plan.audio_only;
         auto work = media::join(ex, std::move(plan));
-        return apart(ex, std::move(work));
+        return apart(ex, counted_concat(std::move(work), audio_only));
     };
     tools.summarise = [](asio::any_io_executor ex, std::string path) -> Task<Result<media::Summary>> {
         auto work = media::summarise(ex, std::move(path));

@@ -7,7 +7,7 @@
 #include "apps/relay/console.h"
 #include "apps/relay/hop.h"
 #include "apps/relay/rest.h"
-#include "base/metrics.h"
+#include "io/standard_routes.h"
 #include "io/websocket.h"
 #include "runtime/task_group.h"
 
@@ -173,8 +173,7 @@ Task<void> Routes::events(Exchange& exchange) {
 }
 
 Task<void> Routes::numbers(Exchange& exchange) {
-    const auto text = Bytes::copy_of(metrics::metrics_text());
-    (void)co_await exchange.respond(200, "text/plain; version=0.0.4", text);
+    co_await answer_metrics(exchange);
 }
 
 Task<std::optional<std::string>> Routes::ask_admin(std::string message) {

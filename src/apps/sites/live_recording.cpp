@@ -28,6 +28,7 @@ LiveRecording::Inner::Inner(Tools t, Plan p, std::function<void(State)> e)
       plan(std::move(p)),
       entered(e ? std::move(e) : [](State) {}),
       source_id(source_id_of(plan.channel->site(), plan.live.channel_id, plan.live.id)),
+      arrivals(plan.live.channel_id),
       steps(tools.shard.executor()),
       aside(tools.shard.executor()),
       finishing(tools.shard.executor()),

@@ -6,6 +6,7 @@
 #include "apps/sites/chat_writer.h"
 #include "apps/sites/live_recording.h"
 #include "apps/sites/recording_names.h"
+#include "apps/sites/watcher_metrics.h"
 #include "apps/tools/apart.h"
 #include "core/pipeline.h"
 #include "runtime/deadline.h"
@@ -19,8 +20,9 @@ namespace weir::sites {
 class LiveTap final : public ItemSink {
 public:
     /// `leaving`: the recording is to be as after a kill, so that the unit a stop cuts is no loss yet.
-    LiveTap(Clock& clock, ItemSink& inner, const bool& leaving)
-        : clock_(clock), inner_(inner), leaving_(leaving), last_media_(clock.now()) {}
+    /// `taken` is told what the recording took.
+    LiveTap(Clock& clock, ItemSink& inner, const bool& leaving, std::function<void(std::span<const Item>)> taken)
+        : clock_(clock), inner_(inner), leaving_(leaving), taken_(std::move(taken)), last_media_(clock.now()) {}
     Task<Result<>> accept(std::span<const Item> items) override;
 
     [[nodiscard]] SteadyTime last_media() const noexcept { return last_media_; }
@@ -31,6 +33,7 @@ private:
     Clock& clock_;
     ItemSink& inner_;
     const bool& leaving_;
+    std::function<void(std::span<const Item>)> taken_;
     SteadyTime last_media_;
     bool any_media_ = false, refused_ = false;
 };
@@ -118,6 +121,7 @@ struct LiveRecording::Inner {
     std::unique_ptr<ChatWriter> chat;
     std::unique_ptr<apps::LazyRecording> recording;
     std::unique_ptr<LiveTap> tap;
+    ArrivalMetrics arrivals;
     std::unique_ptr<HlsSource> hls;
     std::unique_ptr<Pipeline> pipeline;
     SteadyTime last_media{};

@@ -39,6 +39,7 @@ Task<Result<>> LiveTap::accept(std::span<const Item> items) {
     }
     auto taken = co_await inner_.accept(items);
     if (!taken) refused_ = true;
+    if (taken) taken_(items);
     if (taken && media) {
         any_media_ = true;
         last_media_ = clock_.now();
@@ -169,7 +170,10 @@ Task<Result<End>> LiveRecording::Inner::round(Url url) {
     auto on_made = [this](Path journal) { return apps::set_mark(tools.lane, std::move(journal), todo_ending); };
     recording = std::make_unique<apps::LazyRecording>(tools.shard.executor(), clock, tools.lane, plan_of_recording(),
                                                       std::move(unfinished), std::move(settle), std::move(on_made));
-    tap = std::make_unique<LiveTap>(clock, *recording, leaving);
+    auto taken = [this](std::span<const Item> items) {
+        arrivals.took(items, hls ? hls->stats().behind_units : 0, tools.shard.clock().wall());
+    };
+    tap = std::make_unique<LiveTap>(clock, *recording, leaving, std::move(taken));
     pipeline = std::make_unique<Pipeline>(tools.shard.executor(), *hls, *tap);
     if (stop.asked()) pipeline->ask_stop(stop.reason());
     if (over_told) hls->ends_soon(over_idle);

@@ -6,6 +6,7 @@
 #include "apps/recorder/download_audio.h"
 #include "apps/recorder/finish.h"
 #include "apps/recorder/mark.h"
+#include "apps/sites/watcher_metrics.h"
 #include "apps/tools/apart.h"
 #include "apps/tools/joiner.h"
 #include "apps/tools/names.h"
@@ -76,6 +77,20 @@ void PostProcessing::complain(LiveResult& result, std::string what, const Error&
 
 Task<Result<>> PostProcessing::run(Path journal, LiveResult& result) {
     co_await errors_not_throws();
+    const auto began = shard_.clock().now();
+    const auto complaints = result.complaints.size();
+    auto steps = all_steps(std::move(journal), result);
+    auto done = co_await std::move(steps);
+    const bool cancelled = cancelled_ || (!done && done.error().code == Errc::cancelled);
+    auto errors = result.complaints.size() - complaints;
+    if (!done && !cancelled && done.error().code != Errc::not_found) ++errors;
+    std::optional<Micros> took;
+    if (!cancelled) took = std::chrono::duration_cast<Micros>(shard_.clock().now() - began);
+    count_post_processing(channel_, took, errors);
+    co_return done;
+}
+
+Task<Result<>> PostProcessing::all_steps(Path journal, LiveResult& result) {
     result.journal = journal;
     JournalHead head;
     auto strand = lane_.strand();
@@ -86,6 +101,7 @@ Task<Result<>> PostProcessing::run(Path journal, LiveResult& result) {
         return {};
     });
     if (!read) co_return within("journal", read.error());
+    if (const auto at = head.open.name.find("channel"); at != head.open.name.end()) channel_ = at->second;
     // A left-over may have none, and a kill from here on is to lose no step.
     co_await apps::set_mark(lane_, journal, todo_ending);
     const bool keep = params_.keep_intermediates && params_.remux;

@@ -50,6 +50,7 @@ private:
         std::vector<Path> journals, files;
     };
 
+    Task<Result<>> all_steps(Path journal, LiveResult& result);
     Task<Result<>> final_file_failed(Path journal, Error why, LiveResult& result);
     Task<void> keep_as_ts(Path journal, LiveResult& result);
     Task<void> sound_apart(LiveResult& result);
@@ -63,6 +64,7 @@ private:
     Shard& shard_;
     FileLane& lane_;
     const Params& params_;
+    std::string channel_;  ///< whose recording it is
     bool cancelled_ = false;
 };
 

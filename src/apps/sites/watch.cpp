@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "apps/sites/status_json.h"
+#include "apps/sites/watcher_metrics.h"
 #include "apps/tools/cleaner.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "runtime/deadline.h"
 #include "runtime/task_group.h"
 
@@ -102,6 +102,7 @@ struct Watch::Inner {
           clock(t.shard.clock()),
           chores(t.shard.executor()),
           runs(t.shard.executor()) {
+        show_metrics();
         const auto turns = std::make_shared<FinishTurns>(t.shard.executor());
         work.finish = [turns, finish = std::move(work.finish)](LiveRecording::Tools with, LeftOver left,
                                                                Params params) {
@@ -268,26 +269,16 @@ Task<void> Watch::Inner::clean(apps::CleanOptions options) {
     auto there = co_await tools.lane.run(strand, std::move(look));
     if (!there && there.error().code == Errc::not_found) co_return;  // nothing was recorded yet
     const auto began = clock.now();
-    apps::Cleaner cleaner(tools.shard.executor(), clock, tools.lane, std::move(options));
+    apps::Cleaner cleaner(tools.shard.executor(), clock, tools.lane, options);
     const auto report = co_await cleaner.run();
-    double removed = 0;
     for (const auto& step : report.steps) {
         const auto what = name_of(step.what);
-        if (step.what == apps::CleanStep::What::deleted) ++removed;
         if (step.what == apps::CleanStep::What::failed)
             WEIR_LOG(warn, "cleaning: a file could not be dealt with", {"file", step.file.string()}, {"why", step.why});
         else if (step.what != apps::CleanStep::What::kept)
             WEIR_LOG(info, "cleaned", {"what", what}, {"file", step.file.string()}, {"why", step.why});
     }
-    metrics::counter("cleaner_runs_total", "Directories cleaned").add();
-    metrics::counter("cleaner_files_removed_total", "Files taken away by the cleaner").add(removed);
-    metrics::counter("cleaner_errors_total", "Rounds of the cleaner in which something failed")
-        .add(report.complete() ? 0 : 1);
-    const auto took = std::chrono::duration<double, std::milli>(clock.now() - began).count();
-    metrics::histogram("cleaner_clean_time_milliseconds", "How long cleaning a directory took",
-                       {0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000},
-                       {{"scan_directory", root.string()}})
-        .observe(took);
+    count_cleaning(options, report, std::chrono::duration_cast<Micros>(clock.now() - began));
 }
 
 Watch::Watch(LiveRecording::Tools tools, Settings settings, EventSink tell, LiveWork work)

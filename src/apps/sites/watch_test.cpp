@@ -174,7 +174,7 @@ TEST(Watch, StopEndsAllRecordings) {
 }
 
 TEST(Watch, FC2_97_EachDirectoryIsCleanedOnceAnHour) {
-    const auto runs = [] { return metrics::counter("cleaner_runs_total", "Directories cleaned").value(); };
+    const auto runs = [] { return metrics::counter("cleaner_runs_total", "Number of cleaning runs").value(); };
     test::TempFolder dir;
     WatchRig rig(0ms);
     const auto before = runs();

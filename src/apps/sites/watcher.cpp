@@ -126,7 +126,7 @@ struct Watcher::Inner {
     WatcherMetrics metrics;
     std::shared_ptr<const Live> live;  ///< being recorded
     std::unique_ptr<LiveRun> current;
-    SteadyTime prepared_at{}, post_at{};
+    SteadyTime prepared_at{}, downloading_at{};
     std::vector<LeftOver> left_overs;
     LiveTrouble bad;
     std::string ended_live;  ///< whose recording ended by itself
@@ -172,12 +172,14 @@ void Watcher::Inner::entered(State state) {
             if (!bad.any()) say(EventKind::preparing_files);
             break;
         case State::downloading:
-            if (std::exchange(bad.began_told, true)) break;
+            downloading_at = clock.now();
             metrics.began(std::chrono::duration_cast<Micros>(clock.now() - prepared_at));
+            if (std::exchange(bad.began_told, true)) break;
             say(EventKind::downloading);
             break;
         case State::post_processing:
-            post_at = clock.now();
+            if (downloading_at != SteadyTime{})
+                metrics.downloaded(std::chrono::duration_cast<Micros>(clock.now() - std::exchange(downloading_at, {})));
             say(EventKind::post_processing);
             break;
         default:
@@ -271,6 +273,7 @@ Task<bool> Watcher::Inner::is_live(Live found) {
         co_return true;
     }
     live = std::make_shared<const Live>(std::move(found));
+    status.channel_name = live->channel_name;
     auto unfinished = sort_left_overs(live.get());
     const bool go_on = co_await record(std::move(unfinished));
     co_return go_on;
@@ -278,7 +281,7 @@ Task<bool> Watcher::Inner::is_live(Live found) {
 
 Task<bool> Watcher::Inner::record(std::optional<Path> unfinished) {
     LiveRecording::Plan plan{setup.params, *live, setup.channel, std::move(unfinished)};
-    post_at = {};
+    downloading_at = {};
     current = work.record(tools, std::move(plan), [this](State state) { entered(state); });
     auto result = co_await current->run();
     current.reset();
@@ -331,9 +334,6 @@ void Watcher::Inner::recorded(const LiveResult& result) {
         left_overs.push_back(
             {result.journal, source_id_of(setup.channel->site(), live->channel_id, live->id), !result.goes_on});
     if (result.file.empty()) return;
-    metrics.recorded(result);
-    if (post_at != SteadyTime{})
-        metrics.post_processed(std::chrono::duration_cast<Micros>(clock.now() - post_at), result.complaints.size());
     WEIR_LOG(info, "recorded", {"channelID", setup.id}, {"file", result.file.string()},
              {"duration", duration_text(result.duration)}, {"size", size_text(result.bytes)}, {"gaps", result.gaps});
 }
@@ -456,6 +456,7 @@ void Watcher::ask_stop(std::string reason, bool hurry) {
 WatchStatus Watcher::status() const {
     auto status = inner_->status;
     status.labels = inner_->newest().params.labels;
+    if (inner_->live) status.title = inner_->live->title;
     if (inner_->current) status.recording = inner_->current->progress();
     return status;
 }

@@ -386,7 +386,7 @@ TEST(Watcher, FC2_126_StateGauge) {
     rig.channel->id = "a";
     rig.start();
     const auto value = [](const char* state) {
-        return metrics::gauge("watcher_state", "1 for the state that a channel is in",
+        return metrics::gauge("watcher_state", "Current state of the watcher",
                               {{"channel_id", "4711"}, {"state", state}, {"English_Name", "n"}})
             .value();
     };

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "apps/tools/apart.h"
+#include "apps/tools/concat_metrics.h"
 #include "apps/tools/folder_facts.h"
 #include "apps/tools/names.h"
 #include "apps/tools/parts.h"
@@ -159,7 +160,8 @@ Task<Result<media::Summary>> Joiner::write_and_check(const JoinWish& wish, Path 
     plan.on_progress = [this, file](double done) { tell(JoinProgress::Step::writing, file, done); };
     tell(JoinProgress::Step::writing, file, 0);
     auto writing = tools_.write(ex_, std::move(plan));
-    auto written = co_await apart(ex_, std::move(writing));
+    auto counted = counted_concat(std::move(writing), plan_audio_only);
+    auto written = co_await apart(ex_, std::move(counted));
     if (!written) co_return written.error();
     for (const auto& note : written->notes) notes.push_back(fmt::format("{}: {}", file.filename().string(), note));
     auto synced = co_await blocking([&]() -> Result<> {

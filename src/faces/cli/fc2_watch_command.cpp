@@ -13,6 +13,7 @@
 #include "io/http_server.h"
 #include "io/standard_routes.h"
 #include "runtime/deadline.h"
+#include "telemetry/process_metrics.h"
 
 namespace weir::faces {
 namespace {
@@ -150,6 +151,7 @@ int run_fc2_watch(const Fc2WatchArguments& a) {
     auto listen = parse_listen(a.listen);
     if (!listen) return complain(listen.error().text(), exit_wrong_use);
     if (a.traces || a.metrics) WEIR_LOG(warn, "traces and metrics cannot be exported yet; /metrics can be scraped");
+    telemetry::add_process_metrics("weir", WEIR_VERSION);
     Shards shards(1);
     Watching watching(shards, a, std::move(*hosts), std::move(*listen));
     return run_session(

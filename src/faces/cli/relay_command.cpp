@@ -9,6 +9,7 @@
 #include "faces/cli/relay_options.h"
 #include "faces/cli/session.h"
 #include "runtime/deadline.h"
+#include "telemetry/process_metrics.h"
 
 extern char** environ;  // NOLINT: POSIX gives it no header
 
@@ -110,6 +111,7 @@ int run_relay(const RelayArguments& arguments, const log::Settings& log_settings
         WEIR_LOG(warn, "some things are open to everybody who reaches this address", {"open", open},
                  {"address", options->address});
 
+    telemetry::add_process_metrics("weir", WEIR_VERSION);
     Shards shards;
     FileLane lane(real_file_system(), {});
     relay::Relay relay(shards, lane, *options);

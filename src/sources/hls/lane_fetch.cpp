@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "sources/hls/cutters.h"
+#include "sources/hls/hls_metrics.h"
 #include "sources/hls/lane.h"
 
 namespace weir::hls {
@@ -95,6 +96,7 @@ void Lane::attempt_failed(Unit& unit, Error e) {
         unit.error = std::move(e);
         return;
     }
+    count_errors(1);
     if (e.code == Errc::unsupported && !delivered_any_) fatal_ = e;
     const bool over = give_up(unit, e);
     if (unit.tries == 1 && !over)

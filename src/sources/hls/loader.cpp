@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "sources/hls/cutters.h"
+#include "sources/hls/hls_metrics.h"
 
 namespace weir::hls {
 namespace {
@@ -92,12 +93,16 @@ Task<Result<Loader::Loaded>> Loader::playlist(Url url, SteadyTime deadline, Micr
     r.stall_timeout =
         std::clamp(std::chrono::duration_cast<Millis>(2 * target_duration), Millis{3'000}, Millis{10'000});
     auto response = co_await http_.fetch(std::move(r));
-    if (!response) co_return within("playlist", response.error());
-    if (response->head.status >= 300) co_return within("playlist", status_error(response->head));
+    const auto failed = [](Error why) {
+        if (why.code != Errc::cancelled) count_errors(1);
+        return within("playlist", std::move(why));
+    };
+    if (!response) co_return failed(response.error());
+    if (response->head.status >= 300) co_return failed(status_error(response->head));
     Limits limits;
     limits.bytes = settings_.max_playlist;
     auto parsed = parse(response->body, limits);
-    if (!parsed) co_return within("playlist", parsed.error());
+    if (!parsed) co_return failed(parsed.error());
     co_return Loaded{std::move(*parsed), response->head.url};
 }
 
