@@ -6,29 +6,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
+#include "simulated_shard.h"
 #include "sinks/fan_out.h"
 
 namespace weir::test {
-
-/// A shard that runs only when told, with a clock that stands still.
-class StillShard final : public Shard {
-public:
-    asio::io_context context{1};
-    SimulatedClock time{context.get_executor()};
-    [[nodiscard]] std::size_t index() const noexcept override { return 0; }
-    [[nodiscard]] asio::any_io_executor executor() const noexcept override {
-        return const_cast<asio::io_context&>(context).get_executor();
-    }
-    [[nodiscard]] Clock& clock() noexcept override { return time; }
-    void post(std::function<void()> f) override { asio::post(context, std::move(f)); }
-    [[nodiscard]] bool is_here() const noexcept override { return true; }
-    void add_weight(int) noexcept override {}
-    [[nodiscard]] int weight() const noexcept override { return 0; }
-    void turn() {
-        context.restart();
-        context.poll();
-    }
-};
 
 /// The far end of a connection: what arrived, how much more it takes, what it sends, whether it was shut.
 struct Peer {
@@ -118,7 +99,7 @@ private:
 /// A Stream of transport-stream chunks and a FanOut on it.
 class FanOutRig : public ::testing::Test {
 protected:
-    StillShard shard;
+    SimulatedShard shard;
     std::unique_ptr<Stream> stream = Stream::create(shard.executor(), shard.time, {.name = "test"});
     Viewers::Settings settings;
     std::vector<std::unique_ptr<Peer>> peers;

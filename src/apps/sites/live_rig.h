@@ -9,6 +9,7 @@
 
 #include "apps/sites/live_recording.h"
 #include "fake_live.h"
+#include "simulated_shard.h"
 #include "temp_folder.h"
 
 namespace weir::sites::test_support {
@@ -17,23 +18,6 @@ using namespace std::chrono_literals;
 using test::FakeHttp;
 using test::FakeLive;
 using test::Reply;
-
-/// A shard whose clock is the test's.
-class TimeLapseShard final : public Shard {
-public:
-    [[nodiscard]] std::size_t index() const noexcept override { return 0; }
-    [[nodiscard]] asio::any_io_executor executor() const noexcept override {
-        return const_cast<asio::io_context&>(io).get_executor();
-    }
-    [[nodiscard]] Clock& clock() noexcept override { return time; }
-    void post(std::function<void()> f) override { asio::post(io, std::move(f)); }
-    [[nodiscard]] bool is_here() const noexcept override { return true; }
-    void add_weight(int) noexcept override {}
-    [[nodiscard]] int weight() const noexcept override { return 0; }
-
-    asio::io_context io;
-    SimulatedClock time{io.get_executor()};
-};
 
 /// What the site says, and what it was asked.
 struct FakeSite {
@@ -102,7 +86,7 @@ private:
 };
 
 struct LiveRig {
-    TimeLapseShard shard;
+    test::SimulatedShard shard;
     test::TempFolder folder;
     FileLane lane{real_file_system(), {}};
     FakeSite site;
@@ -142,22 +126,23 @@ struct LiveRig {
         return result;
     }
     void at(Micros when, std::function<void()> f) {
-        asio::co_spawn(shard.io, later(shard.time, shard.time.now() + when, std::move(f)), [](std::exception_ptr e) {
-            if (e) std::rethrow_exception(e);
-        });
+        asio::co_spawn(shard.context, later(shard.time, shard.time.now() + when, std::move(f)),
+                       [](std::exception_ptr e) {
+                           if (e) std::rethrow_exception(e);
+                       });
     }
     /// Time goes on while nothing else does; a little of the real one belongs to files and children.
     template <class T>
     T until_done(Task<T> task) {
         std::optional<T> result;
-        asio::co_spawn(shard.io, std::move(task), [&](std::exception_ptr e, T value) {
+        asio::co_spawn(shard.context, std::move(task), [&](std::exception_ptr e, T value) {
             if (e) std::rethrow_exception(e);
             result.emplace(std::move(value));
         });
         const auto give_up = std::chrono::steady_clock::now() + 60s;
         while (!result) {
-            shard.io.restart();
-            if (shard.io.run_for(std::chrono::microseconds(200)) > 0 || result) continue;
+            shard.context.restart();
+            if (shard.context.run_for(std::chrono::microseconds(200)) > 0 || result) continue;
             shard.time.advance(50ms);
             if (std::chrono::steady_clock::now() > give_up) throw std::runtime_error("took too long");
         }
