@@ -19,6 +19,8 @@ struct WatchStatus {
     std::optional<WallTime> next_look = {};  ///< when something happens by itself
     WallTime since = {};                     ///< of the state
     std::map<std::string, std::string> labels = {};
+    std::string channel_name = {};   ///< once it was live
+    std::string title = {};          ///< of the live that is recorded
     std::string metadata_json = {};  ///< while downloading and post-processing
     std::optional<RecordingProgress> recording = {};
     struct Trouble {
