@@ -6,6 +6,7 @@
 #include "faces/cli/exit_codes.h"
 #include "faces/cli/fc2_options.h"
 #include "faces/cli/global_options.h"
+#include "faces/cli/notify_command.h"
 #include "faces/cli/relay_options.h"
 #include "faces/cli/relay_tools.h"
 #include "faces/cli/tool_options.h"
@@ -141,6 +142,7 @@ int run_cli(int argc, char** argv) {
     RelayArguments relay;
     RelayToolArguments relay_tools;
     Fc2Arguments fc2;
+    NotifyTestArguments notify;
     bool version_json = false;
     add_download(app, download);
     add_verify(app, verify);
@@ -148,6 +150,7 @@ int run_cli(int argc, char** argv) {
     add_tools(app, tools);
     add_fc2(app, fc2);
     add_relay(app, relay, relay_tools, global);
+    add_notify(app, notify);
     add_demo_source(app, demo);
     auto* version = app.add_subcommand("version", "weir's version and its libraries'");
     version->add_flag("--json", version_json, "as JSON");

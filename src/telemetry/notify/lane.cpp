@@ -1,12 +1,13 @@
 #include "telemetry/notify/lane.h"
 
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "base/log.h"
+#include "base/random.h"
 #include "runtime/task_group.h"
 
 namespace weir::telemetry {
@@ -29,10 +30,7 @@ bool worth_another_try(const Result<notify::Reply>& reply) {
 
 std::string random_bytes(std::size_t count) {
     std::string out(count, '\0');
-    for (std::size_t done = 0; done < count;) {
-        const auto n = ::getrandom(out.data() + done, count - done, 0);
-        if (n > 0) done += static_cast<std::size_t>(n);
-    }
+    fill_random(std::as_writable_bytes(std::span(out)));
     return out;
 }
 
