@@ -19,6 +19,9 @@ struct AppRig {
     FileLane lane{real_file_system(), {.threads = 1}};
     int members = 0, logins = 0;
     bool logged_in = false;
+    std::function<Result<>(const NotifierConfig&)> notify_by;
+    std::string release_url, release = "v1.9.0";
+    int release_looks = 0;
     test::FakeHttp http{shard.time, [this](const HttpRequest& request) { return answer(request); }};
     std::vector<sites::Event> events;
     std::unique_ptr<WatchApp> app;
@@ -36,6 +39,10 @@ struct AppRig {
             return {.body = R"({"status":1,"data":{"channel_data":{"channelid":"","is_publish":0},)"
                             R"("profile_data":{},"user_data":{}}})"};
         }
+        if (request.url.path == "/latest") {
+            ++release_looks;
+            return {.body = R"({"tag_name":")" + release + "\"}"};
+        }
         ++logins;
         if (request.url.path == "/login/" && logged_in)
             return {.body = "nickname", .redirected_to = "http://id.fc2.test/account"};
@@ -47,6 +54,9 @@ struct AppRig {
         settings.config = dir / "config.yaml";
         settings.hosts = {parse_url("http://live.fc2.test/").value(), parse_url("http://id.fc2.test/").value()};
         settings.cookie_secret = Secret("s");
+        settings.notify_by = notify_by;
+        settings.release_url = release_url;
+        settings.version = "1.8.0";
         auto sink = [this](const sites::Event& e) { events.push_back(e); };
         app = std::make_unique<WatchApp>(shard, http, nullptr, lane, std::move(settings), sink);
         shard.start([](AppRig& rig) -> Task<void> {
@@ -118,6 +128,67 @@ TEST(WatchApp, FC2_110_ChangesAreTakenOverAndMistakesAreNot) {
     rig.write("channels:\n  '2':\n  '3':\n");
     ASSERT_TRUE(rig.until([&] { return rig.ids() == "2 3 "; }));
     EXPECT_EQ(rig.count(EventKind::config_reloaded), 2);
+}
+
+TEST(WatchApp, ANotifierThatWillNotRefusesTheConfiguration) {
+    AppRig rig;
+    std::vector<std::size_t> urls;
+    rig.notify_by = [&](const NotifierConfig& c) -> Result<> {
+        urls.push_back(c.urls.size());
+        if (c.urls.size() == 2) return Error{Errc::bad_input, "url 2: nonsense"};
+        return {};
+    };
+    rig.write("notifier: {enabled: true, urls: ['logger://']}\nchannels:\n  '1':\n");
+    rig.start();
+    ASSERT_TRUE(*rig.started);
+    rig.write("notifier: {enabled: true, urls: ['logger://', 'x://']}\nchannels:\n  '2':\n");
+    rig.reload();
+    ASSERT_TRUE(rig.until([&] { return urls.size() == 2; }));
+    EXPECT_EQ(rig.ids(), "1 ");
+    EXPECT_EQ(rig.count(EventKind::config_reloaded), 1);
+    rig.write("notifier: {enabled: true}\nchannels:\n  '3':\n");
+    rig.reload();
+    ASSERT_TRUE(rig.until([&] { return rig.ids() == "3 "; }));
+    EXPECT_EQ(urls, (std::vector<std::size_t>{1, 2, 0}));
+}
+
+TEST(WatchApp, ANotifierThatWillNotIsAMistakeOfTheFirstConfiguration) {
+    AppRig rig;
+    rig.notify_by = [](const NotifierConfig&) -> Result<> { return Error{Errc::bad_input, "url 2: nonsense"}; };
+    rig.write(two_channels);
+    rig.start();
+    ASSERT_FALSE(*rig.started);
+    EXPECT_EQ(rig.started->error().code, Errc::bad_input);
+    EXPECT_NE(rig.started->error().text().find("config.yaml: url 2: nonsense"), std::string::npos)
+        << rig.started->error().text();
+    EXPECT_TRUE(rig.events.empty());
+}
+
+TEST(WatchApp, FC2_136_ANewerVersionIsToldOnce) {
+    AppRig rig;
+    rig.release_url = "http://releases.test/latest";
+    rig.write(two_channels);
+    rig.start();
+    ASSERT_TRUE(*rig.started);
+    ASSERT_TRUE(rig.until([&] { return rig.count(EventKind::update_available) == 1; }));
+    for (int looks = 2; looks <= 4; ++looks) {
+        if (looks == 4) rig.release = "v1.10.0";
+        rig.reload();
+        ASSERT_TRUE(rig.until([&] { return rig.release_looks == looks; })) << looks;
+    }
+    ASSERT_TRUE(rig.until([&] { return rig.count(EventKind::update_available) == 2; }));
+    const auto last = std::find_if(rig.events.rbegin(), rig.events.rend(),
+                                   [](const auto& e) { return e.kind == EventKind::update_available; });
+    EXPECT_EQ(last->text, "v1.10.0");
+}
+
+TEST(WatchApp, FC2_136_WithoutAnAddressNobodyIsAsked) {
+    AppRig rig;
+    rig.write(two_channels);
+    rig.start();
+    ASSERT_TRUE(*rig.started);
+    EXPECT_TRUE(rig.until([&] { return rig.members >= 2; }));
+    EXPECT_EQ(rig.release_looks, 0);
 }
 
 TEST(WatchApp, AHangupLooksAtTheFileNow) {
