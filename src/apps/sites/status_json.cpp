@@ -1,5 +1,6 @@
 #include "apps/sites/status_json.h"
 
+#include <algorithm>
 #include <ctime>
 
 #include "base/text.h"
@@ -20,11 +21,16 @@ std::string of_labels(const std::map<std::string, std::string>& labels) {
     return out + "}";
 }
 
-std::string of_errors(const std::deque<WatchStatus::Trouble>& errors) {
+constexpr std::size_t page_errors = 3;
+
+/// The page gets the newest, with a time that scripts can read.
+std::string of_errors(const std::deque<WatchStatus::Trouble>& errors, Reader reader) {
+    const auto most = reader == Reader::page ? page_errors : errors.size();
     std::string out = "[";
-    for (const auto& e : errors) {
+    for (std::size_t i = errors.size() - std::min(most, errors.size()); i < errors.size(); ++i) {
+        const auto time = reader == Reader::page ? utc_text(errors[i].at) : go_time_text(errors[i].at);
         if (out.size() > 1) out += ',';
-        out += fmt::format(R"({{"timestamp":{},"error":{}}})", json_quoted(go_time_text(e.at)), json_quoted(e.text));
+        out += fmt::format(R"({{"timestamp":{},"error":{}}})", json_quoted(time), json_quoted(errors[i].text));
     }
     return out + "]";
 }
@@ -46,17 +52,26 @@ std::string of_recording(const RecordingProgress& r) {
     return out + "}";
 }
 
-std::string of_channel(const WatchStatus& s) {
+std::string of_channel(const WatchStatus& s, Reader reader) {
     std::string out = "{";
     add_member(out, "state", json_quoted(name_of(s.state)));
-    if (!s.metadata_json.empty()) add_member(out, "extra", R"({"metadata":)" + s.metadata_json + "}");
+    if (reader == Reader::program && !s.metadata_json.empty())
+        add_member(out, "extra", R"({"metadata":)" + s.metadata_json + "}");
     if (!s.labels.empty()) add_member(out, "labels", of_labels(s.labels));
-    add_member(out, "errors_log", of_errors(s.errors));
+    add_member(out, "errors_log", of_errors(s.errors, reader));
     add_member(out, "reason", json_quoted(s.reason));
+    if (!s.channel_name.empty()) add_member(out, "name", json_quoted(s.channel_name));
+    if (!s.title.empty()) add_member(out, "title", json_quoted(s.title));
     if (s.state == State::blind) add_member(out, "blind", "true");
     add_member(out, "since", json_quoted(utc_text(s.since)));
     if (s.next_look) add_member(out, "next_look", json_quoted(utc_text(*s.next_look)));
     if (s.recording) add_member(out, "recording", of_recording(*s.recording));
+    return out + "}";
+}
+
+std::string of_channels(const std::vector<WatchStatus>& statuses, Reader reader) {
+    std::string out = "{";
+    for (const auto& s : statuses) add_member(out, s.channel_id, of_channel(s, reader));
     return out + "}";
 }
 
@@ -118,9 +133,18 @@ std::string indented_json(std::string_view json) {
 }
 
 std::string json_of(const std::vector<WatchStatus>& statuses) {
-    std::string channels = "{";
-    for (const auto& s : statuses) add_member(channels, s.channel_id, of_channel(s));
-    return indented_json(R"({"channels":)" + channels + "}}");
+    return indented_json(R"({"channels":)" + of_channels(statuses, Reader::program) + "}");
+}
+
+std::string json_of(const std::vector<WatchStatus>& statuses, const About& about, WallTime now, Reader reader) {
+    std::string out = "{";
+    add_member(out, "channels", of_channels(statuses, reader));
+    add_member(out, "program", json_quoted(about.program));
+    add_member(out, "version", json_quoted(about.version));
+    add_member(out, "started", json_quoted(utc_text(about.started)));
+    add_member(out, "now", json_quoted(utc_text(now)));
+    out += '}';
+    return reader == Reader::page ? out : indented_json(out);
 }
 
 }  // namespace weir::sites

@@ -27,7 +27,7 @@ struct Access {
     enum class Ask : std::uint8_t { token, nobody } all = Ask::token;  ///< --auth none
     Ask metrics = Ask::token;                                          ///< --metrics-auth none: of /metrics alone
     Secret token = {};     ///< given; empty: made at the first start off loopback, kept in token_file, shown once
-    Path token_file = {};  ///< mode 0600
+    Path token_file = {};  ///< mode 0600; one that cannot be kept is one of this run alone
 };
 
 /// The one page of a recorder: /, its JSON, /health, /metrics, /debug/pprof/, and the reference's habit that every other path is the status
@@ -35,7 +35,10 @@ struct Access {
 ///
 /// GET /         HTML when the client prefers it (web/status); else the JSON. Without a right: HTML sign-in page, 200
 /// /health       always: 200 "ok"
-/// /api/status   the JSON, for the page; also below it /api/session (POST token: sets the cookie; DELETE: takes it away)
+/// /page/        the page's files: they hold nothing that is ours to keep
+/// /api/status   the JSON, for the page
+/// /api/session  GET: {"signed_in": …}; POST with the token as body: 204, sets the cookie; DELETE: takes it away
+/// others        the JSON. Without a right: 401; from another site's page or under a foreign name: 403; too many wrong tokens: 429
 /// threads  shard 0 of `shards`; `json` is called on whatever shard has the connection: it must be safe there
 class StatusServer {
 public:
@@ -44,14 +47,19 @@ public:
         Access access;
         std::string program = "weir";  ///< the page's title: "weir fc2"
         std::string version = {};
-        std::function<std::string()> json;  ///< FC2-125's, with our further keys
+        std::function<std::string()> json;              ///< FC2-125's, with our further keys
+        std::function<std::string()> page_json;         ///< what the page needs of it, without line breaks; none: json
+        std::string option = "--pprof.listen-address";  ///< named when the address cannot be had
     };
     static std::unique_ptr<StatusServer> create(Shards& shards, FileLane& lane, Settings settings);
     virtual ~StatusServer() = default;
-    /// Errors: the address cannot be had, or the token file cannot be written.
+    /// Errors: the address cannot be had, the token file cannot be read.
     virtual Task<Result<>> start() = 0;
     virtual Task<void> stop() = 0;
     [[nodiscard]] virtual std::string url() const = 0;  ///< "http://127.0.0.1:3000/"
+    /// "http://127.0.0.1:3000/#token=…", to be shown once, when start() made a new token; else empty. A browser sends what follows
+    /// a '#' to nobody: the page takes it from there.
+    [[nodiscard]] virtual Secret sign_in_url() const = 0;
 };
 
 }  // namespace weir::status

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "faces/cli/exit_codes.h"
 #include "faces/cli/labels.h"
+#include "faces/cli/status_options.h"
 #include "proto/fc2/quality.h"
 
 namespace weir::faces {
@@ -113,10 +114,7 @@ void add_download_command(CLI::App& app, Fc2DownloadArguments& a, const std::str
 void add_watch_command(CLI::App& app, Fc2WatchArguments& a, const std::string& program) {
     auto* c = app.add_subcommand("watch", "watch the FC2 channels of a configuration file and record each live");
     c->add_option("-c,--config", a.config, "YAML or JSON; looked at again when it changes, and at SIGHUP")->required();
-    c->add_option("--pprof.listen-address", a.listen,
-                  "HOST:PORT of status, /health and /metrics; \":3000\" is this machine alone, port 0 any free one")
-        ->envname("PPROF_LISTEN_ADDRESS")
-        ->default_str(":3000");
+    add_status_options(*c, a.status);
     c->add_option("--cookie.encryption-secret", a.cookie_secret,
                   "what the kept cookies are encrypted with; without it a key file stands beside them")
         ->envname("COOKIE_ENCRYPTION_SECRET");

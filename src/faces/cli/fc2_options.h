@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "faces/cli/status_options.h"
 
 namespace CLI {
 class App;
@@ -25,7 +26,8 @@ struct Fc2DownloadArguments {
     std::vector<std::string> labels;
 };
 struct Fc2WatchArguments {
-    std::string config, listen, cookie_secret;
+    std::string config, cookie_secret;
+    StatusArguments status;
     bool traces = false, metrics = false;
 };
 struct Fc2Arguments {
