@@ -24,6 +24,7 @@ enum class Kind { counter, gauge, histogram };
 struct FamilyEntry {
     Kind kind;
     void* family;  ///< prometheus::Family of the kind's type; owned by the registry
+    std::size_t limit;
     std::set<Labels> seen;
 };
 
@@ -32,6 +33,7 @@ struct Process {
     std::mutex mutex;
     prometheus::Registry registry;
     std::map<std::string, FamilyEntry> families;
+    std::map<std::string, std::size_t> limits;
     std::mutex looks_mutex;
     std::vector<std::function<void()>> looks;
 };
@@ -44,7 +46,7 @@ Labels bounded(FamilyEntry& entry, const Labels& asked) {
     Labels labels;
     for (const auto& [name, value] : asked) labels[name] = valid_utf8(value);
     if (entry.seen.contains(labels)) return labels;
-    if (!labels.empty() && entry.seen.size() >= max_series) {
+    if (!labels.empty() && entry.seen.size() >= entry.limit) {
         for (auto& [name, value] : labels) value = "other";
         return labels;
     }
@@ -60,7 +62,9 @@ T* series(Kind kind, Builder builder, const std::string& name, const std::string
     auto found = p.families.find(name);
     if (found == p.families.end()) {
         auto& family = builder().Name(name).Help(help).Register(p.registry);
-        found = p.families.emplace(name, FamilyEntry{kind, &family, {}}).first;
+        const auto limit = p.limits.find(name);
+        FamilyEntry entry{kind, &family, limit == p.limits.end() ? max_series : limit->second, {}};
+        found = p.families.emplace(name, std::move(entry)).first;
     }
     WEIR_ASSERT(found->second.kind == kind);
     auto* family = static_cast<prometheus::Family<T>*>(found->second.family);
@@ -131,9 +135,14 @@ void Histogram::observe(double value) noexcept {
     of_->Observe(value);
 }
 
+void allow_series(const std::string& name, std::size_t at_most) {
+    auto& p = process();
+    const std::scoped_lock lock(p.mutex);
+    p.limits[name] = at_most;
+}
+
 const std::vector<double>& default_bounds() {
-    static const std::vector<double> bounds{0,   5,   10,   25,   50,   75,   100,  250,
-                                            500, 750, 1000, 2500, 5000, 7500, 10000};
+    static const std::vector<double> bounds{0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000};
     return bounds;
 }
 

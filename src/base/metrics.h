@@ -24,6 +24,8 @@ namespace weir::metrics {
 using Labels = std::map<std::string, std::string>;
 
 inline constexpr std::size_t max_series = 1000;  ///< per family
+/// Another limit for a family whose labels only the user's own configuration makes. Before its first series.
+void allow_series(const std::string& name, std::size_t at_most);
 
 /// Cheap handles, valid for the life of the process: get one once, keep it.
 class Counter {

@@ -31,6 +31,13 @@ TEST(Metrics, SeriesBeyondTheLimitShareOne) {
     EXPECT_EQ(counter("test_many_total", "help", {{"peer", "5"}}).value(), 1);
 }
 
+TEST(Metrics, AFamilyMayHaveALimitOfItsOwn) {
+    allow_series("test_few_total", 2);
+    for (const char* who : {"a", "b", "c", "d"}) counter("test_few_total", "help", {{"who", who}}).add();
+    EXPECT_EQ(counter("test_few_total", "help", {{"who", "b"}}).value(), 1);
+    EXPECT_EQ(counter("test_few_total", "help", {{"who", "other"}}).value(), 2);
+}
+
 TEST(Metrics, LabelsFromThePeerAreMadeValidUtf8) {
     counter("test_utf8_total", "help", {{"name", "a\xff"}}).add();
     EXPECT_NE(metrics_text().find("test_utf8_total{name=\"a\xef\xbf\xbd\"} 1"), std::string::npos);

@@ -12,6 +12,7 @@
 namespace weir::sites {
 namespace {
 
+constexpr std::size_t most_state_series = 70'000;  // 10 000 channels
 constexpr State shown_states[] = {State::unspecified,     State::idle,     State::preparing_files, State::downloading,
                                   State::post_processing, State::finished, State::canceled};
 
@@ -80,6 +81,8 @@ WatcherMetrics::~WatcherMetrics() {
 }
 
 void WatcherMetrics::set_states() const {
+    static const bool allowed = (metrics::allow_series("watcher_state", most_state_series), true);
+    (void)allowed;
     auto labels = state_labels(channel_id_, labels_);
     for (const auto state : shown_states) {
         labels["state"] = name_of(state);
