@@ -12,7 +12,6 @@
 namespace weir::telemetry {
 namespace {
 
-constexpr std::string_view folder = "/debug/pprof/";
 constexpr std::size_t max_symbol_request = 1u << 20;
 
 /// Of one server. The thread starts with the first question: nobody pays for it before.
@@ -110,7 +109,7 @@ Task<ProfileAnswer> answer(ProfilerPtr profiler, ProfileRequest request) {
     co_return co_await work(profiler, std::move(job));
 }
 
-Task<void> send(Exchange& exchange, ProfileAnswer answer) {
+Task<void> send(weir::Exchange& exchange, ProfileAnswer answer) {
     const auto body = Bytes::copy_of(answer.body);
     auto headers = std::move(answer.headers);
     headers.emplace_back("Cache-Control", "no-store");
@@ -118,7 +117,7 @@ Task<void> send(Exchange& exchange, ProfileAnswer answer) {
 }
 
 /// Profiles are of no use to a client that left, and end when the server does.
-Task<void> serve(ProfilerPtr profiler, Exchange& exchange) {
+Task<void> serve(ProfilerPtr profiler, weir::Exchange& exchange) {
     co_await errors_not_throws();
     const bool welcome = co_await profiler->gate(exchange);
     if (!welcome) co_return;
@@ -127,7 +126,7 @@ Task<void> serve(ProfilerPtr profiler, Exchange& exchange) {
     co_await send(exchange, std::move(found));
 }
 
-Task<void> serve_symbols(ProfilerPtr profiler, Exchange& exchange) {
+Task<void> serve_symbols(ProfilerPtr profiler, weir::Exchange& exchange) {
     co_await errors_not_throws();
     const bool welcome = co_await profiler->gate(exchange);
     if (!welcome) co_return;
@@ -146,11 +145,11 @@ Task<void> serve_symbols(ProfilerPtr profiler, Exchange& exchange) {
     co_await send(exchange, std::move(found));
 }
 
-Task<void> to_the_folder(ProfilerPtr profiler, Exchange& exchange) {
+Task<void> to_the_folder(ProfilerPtr profiler, weir::Exchange& exchange) {
     co_await errors_not_throws();
     const bool welcome = co_await profiler->gate(exchange);
     if (!welcome) co_return;
-    ProfileAnswer there{.status = 301, .headers = {{"Location", std::string(folder)}}};
+    ProfileAnswer there{.status = 301, .headers = {{"Location", std::string(profile_folder)}}};
     co_await send(exchange, std::move(there));
 }
 
@@ -159,11 +158,12 @@ Task<void> to_the_folder(ProfilerPtr profiler, Exchange& exchange) {
 void add_profile_routes(HttpServer& server, Gate gate) {
     (void)sample_the_heap();
     const auto profiler = std::make_shared<Profiler>(std::move(gate));
-    const std::string root(folder);
+    const std::string root(profile_folder);
     server.route("GET HEAD", root.substr(0, root.size() - 1),
-                 [profiler](Exchange& e) { return to_the_folder(profiler, e); });
-    server.route("GET HEAD", root, [profiler](Exchange& e) { return serve(profiler, e); });
-    server.route("GET HEAD POST", root + "symbol", [profiler](Exchange& e) { return serve_symbols(profiler, e); });
+                 [profiler](weir::Exchange& e) { return to_the_folder(profiler, e); });
+    server.route("GET HEAD", root, [profiler](weir::Exchange& e) { return serve(profiler, e); });
+    server.route("GET HEAD POST", root + "symbol",
+                 [profiler](weir::Exchange& e) { return serve_symbols(profiler, e); });
 }
 
 }  // namespace weir::telemetry

@@ -8,7 +8,7 @@
 namespace weir::telemetry {
 
 /// May this request see it? Answers it itself (401 …) and returns false when not.
-using Gate = std::function<Task<bool>(Exchange&)>;
+using Gate = std::function<Task<bool>(weir::Exchange&)>;
 
 /// Every path below /debug/pprof/ as Go's net/http/pprof and Pyroscope's client know them (telemetry.md 5.1): index, profile, heap,
 /// allocs, goroutine, threadcreate, block and mutex (valid and empty: weir's shards share no locks worth sampling), delta_*, cmdline,

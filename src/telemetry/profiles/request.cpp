@@ -10,7 +10,6 @@
 namespace weir::telemetry {
 namespace {
 
-constexpr std::string_view folder = "/debug/pprof/";
 constexpr std::int64_t longest = 3600;
 
 std::optional<std::string> value_of(std::string_view query, std::string_view name) {
@@ -53,7 +52,7 @@ std::string masked(std::string_view value, bool secret) {
 
 ProfileRequest parse_profile_request(std::string_view path, std::string_view query) {
     ProfileRequest out;
-    if (path.starts_with(folder)) out.name = path.substr(folder.size());
+    if (path.starts_with(profile_folder)) out.name = path.substr(profile_folder.size());
     out.seconds_text = value_of(query, "seconds");
     if (out.seconds_text && out.seconds_text->empty()) out.seconds_text.reset();
     if (out.seconds_text) out.seconds = whole_number(*out.seconds_text);

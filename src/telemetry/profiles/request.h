@@ -8,6 +8,8 @@
 
 namespace weir::telemetry {
 
+inline constexpr std::string_view profile_folder = "/debug/pprof/";
+
 /// What a request below /debug/pprof/ asks for, read as Go's net/http/pprof reads it.
 struct ProfileRequest {
     std::string name;  ///< behind /debug/pprof/; empty: the index
