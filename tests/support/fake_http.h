@@ -28,7 +28,7 @@ struct Reply {
     };
     int status = 200;
     std::string body = {};
-    std::vector<std::pair<std::string, std::string>> headers = {};
+    std::vector<std::pair<std::string, std::string>> headers = {}, trailers = {};
     How how = How::whole;
     std::size_t at = 0;
     std::size_t piece = 16u << 10;                     ///< bytes a piece
@@ -98,6 +98,7 @@ private:
             head_.url = request_.url;
             if (!reply_.redirected_to.empty()) head_.url = parse_url(reply_.redirected_to).value();
             head_.headers = reply_.headers;
+            head_.trailers = reply_.trailers;
             if (!reply_.no_length) head_.content_length = reply_.content_length.value_or(reply_.body.size());
         }
         ~Body() override { --owner_.open_bodies; }

@@ -84,6 +84,10 @@ otlp::Form Exchange::form() const noexcept {
     return endpoint_.protocol == Protocol::http_json ? otlp::Form::json : otlp::Form::protobuf;
 }
 
+const char* Exchange::content_type() const noexcept {
+    return form() == otlp::Form::json ? "application/json" : "application/x-protobuf";
+}
+
 HttpRequest Exchange::request(std::string_view message, Millis timeout) const {
     HttpRequest request;
     request.method = "POST";
@@ -108,7 +112,7 @@ HttpRequest Exchange::request(std::string_view message, Millis timeout) const {
         if (endpoint_.gzip) add("grpc-encoding", "gzip");
     } else {
         request.body = Bytes::copy_of(message);
-        add("content-type", form() == otlp::Form::json ? "application/json" : "application/x-protobuf");
+        add("content-type", content_type());
         if (endpoint_.gzip) add("content-encoding", "gzip");
     }
     for (const auto& header : endpoint_.headers) request.headers.push_back(header);
@@ -139,8 +143,11 @@ Verdict Exchange::judge_http(const HttpResponse& answer) const {
     const bool passes = status == 429 || status == 502 || status == 503 || status == 504;
     v.what = passes ? Verdict::What::again : Verdict::What::dropped;
     v.why = fmt::format("http {}", status);
-    if (auto told = otlp::read_status(answer.body, form()); told && !told->message.empty())
-        v.why += fmt::format(": {}", told->message);
+    // A proxy's page is no message of the collector.
+    const auto* type = answer.head.find("content-type");
+    if (type && type->starts_with(content_type()))
+        if (auto told = otlp::read_status(answer.body, form()); told && !told->message.empty())
+            v.why += fmt::format(": {}", told->message);
     if (passes) v.pause = status_error(answer.head).retry_after;
     return v;
 }

@@ -39,6 +39,7 @@ private:
     Exchange(otlp::Endpoint endpoint, Url url) : endpoint_(std::move(endpoint)), url_(std::move(url)) {}
     [[nodiscard]] Verdict judge_http(const HttpResponse& answer) const;
     [[nodiscard]] Verdict judge_grpc(const HttpResponse& answer) const;
+    [[nodiscard]] const char* content_type() const noexcept;  ///< over HTTP
     [[nodiscard]] std::string fit_for_logs(std::string text) const;
 
     otlp::Endpoint endpoint_;
