@@ -50,7 +50,7 @@ bool prefers_html(const std::string* accept) {
 
 Task<void> answer_file(Exchange& exchange, std::string_view path) {
     const auto asset = web::find_asset(path);
-    Headers headers{{"X-Content-Type-Options", "nosniff"}, {"Referrer-Policy", "no-referrer"}};
+    Headers headers{{"Referrer-Policy", "no-referrer"}};
     if (!asset) {
         auto none = Bytes::copy_of(std::string_view("there is no such file\n"));
         auto told = co_await exchange.respond(404, "text/plain; charset=utf-8", std::move(none), std::move(headers));

@@ -6,6 +6,7 @@
 
 #include "apps/status/guard.h"
 #include "apps/status/page.h"
+#include "apps/status/profile_routes.h"
 #include "apps/status/token_file.h"
 #include "base/text.h"
 #include "io/standard_routes.h"
@@ -20,7 +21,6 @@ constexpr std::size_t longest_token_body = 4096;
 
 Task<void> answer(Exchange& exchange, int status, std::string_view type, std::string_view body, Headers headers) {
     headers.emplace_back("Cache-Control", "no-store");
-    headers.emplace_back("X-Content-Type-Options", "nosniff");
     auto bytes = Bytes::copy_of(body);
     auto sent = co_await exchange.respond(status, type, std::move(bytes), std::move(headers));
     (void)sent.has_value();
@@ -101,6 +101,7 @@ private:
         server_->route("GET HEAD", "/metrics", [this](Exchange& e) { return metrics(e); });
         server_->route("GET HEAD", "/api/status", [this](Exchange& e) { return page_json(e); });
         server_->route("GET HEAD POST DELETE", "/api/session", [this](Exchange& e) { return session(e); });
+        add_profiles(*server_, [this](Exchange& e) { return admitted(e); });
         server_->route("*", "/", [this](Exchange& e) { return others(e); });
     }
 
@@ -123,14 +124,18 @@ private:
     }
 
     Task<void> page_json(Exchange& exchange) {
-        const auto verdict = guard_->check(exchange.request(), Guard::Door::pages, now());
-        if (verdict != Verdict::welcome) {
-            co_await refuse(exchange, verdict);
-            co_return;
-        }
+        const bool may = co_await admitted(exchange);
+        if (!may) co_return;
         const auto& json = settings_.page_json ? settings_.page_json : settings_.json;
         auto text = json();
         co_await answer_json(exchange, std::move(text));
+    }
+
+    Task<bool> admitted(Exchange& exchange) {
+        const auto verdict = guard_->check(exchange.request(), Guard::Door::pages, now());
+        if (verdict == Verdict::welcome) co_return true;
+        co_await refuse(exchange, verdict);
+        co_return false;
     }
 
     /// The page for people, the JSON for programs, and the sign-in page at "/" for who has no right: probes stay green.

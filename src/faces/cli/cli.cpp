@@ -6,6 +6,7 @@
 #include "faces/cli/exit_codes.h"
 #include "faces/cli/fc2_options.h"
 #include "faces/cli/global_options.h"
+#include "faces/cli/health_command.h"
 #include "faces/cli/notify_command.h"
 #include "faces/cli/relay_options.h"
 #include "faces/cli/relay_tools.h"
@@ -143,6 +144,7 @@ int run_cli(int argc, char** argv) {
     RelayToolArguments relay_tools;
     Fc2Arguments fc2;
     NotifyTestArguments notify;
+    HealthArguments health;
     bool version_json = false;
     add_download(app, download);
     add_verify(app, verify);
@@ -152,6 +154,7 @@ int run_cli(int argc, char** argv) {
     add_relay(app, relay, relay_tools, global);
     add_notify(app, notify);
     add_demo_source(app, demo);
+    add_health(app, health);
     auto* version = app.add_subcommand("version", "weir's version and its libraries'");
     version->add_flag("--json", version_json, "as JSON");
     version->final_callback([&version_json] { throw CLI::RuntimeError(run_version(version_json)); });
