@@ -40,6 +40,12 @@ Result<pprof::Profile> heap_profile() {
     return profile;
 }
 
+void give_memory_back() noexcept {
+    if (!mallctl) return;
+    (void)mallctl("thread.tcache.flush", nullptr, nullptr, nullptr, 0);
+    (void)mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0);  // 4096: MALLCTL_ARENAS_ALL
+}
+
 void strip_callee(pprof::Profile& profile, std::string_view file_part) {
     const auto in_it = [&](std::uint64_t address) {
         return std::any_of(profile.mappings.begin(), profile.mappings.end(), [&](const pprof::Mapping& m) {

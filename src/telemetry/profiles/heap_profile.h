@@ -11,6 +11,9 @@ bool sample_the_heap() noexcept;
 /// threads  one at a time; milliseconds
 [[nodiscard]] Result<pprof::Profile> heap_profile();
 
+/// What this thread has freed goes back to the system now: a look-up of symbols takes some ten megabytes for a moment.
+void give_memory_back() noexcept;
+
 /// Takes the frames off that lie in mappings of that file: a profile is about who calls the allocator.
 void strip_callee(pprof::Profile& profile, std::string_view file_part);
 

@@ -36,7 +36,9 @@ using Job = std::function<ProfileAnswer(Collector&)>;
 Task<ProfileAnswer> work(ProfilerPtr profiler, Job job) {
     std::function<Result<ProfileAnswer>(const std::atomic<bool>&)> call =
         [profiler = profiler.get(), job = std::move(job)](const std::atomic<bool>&) -> Result<ProfileAnswer> {
-        return job(profiler->collector);
+        auto answer = job(profiler->collector);
+        give_memory_back();
+        return answer;
     };
     auto done = co_await run_blocking<ProfileAnswer>(profiler->thread(), std::move(call));
     if (!done) co_return profile_error(500, done.error().text());
