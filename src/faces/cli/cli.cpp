@@ -60,6 +60,7 @@ void add_download(CLI::App& app, DownloadArguments& a) {
     c->add_flag("--json", a.json, "one summary object a recording, a line each, on standard output");
     c->add_flag("--strict", a.strict, "exit with 3 when losses are listed");
     add_download_forms(c, a);
+    add_status_wish(*c, a.status);
     c->footer(std::string("\nExamples:\n"
                           "  weir download https://host/live.m3u8\n"
                           "  weir download --from-start --quality 720p -o talk.mp4 https://host/master.m3u8\n"
@@ -68,6 +69,8 @@ void add_download(CLI::App& app, DownloadArguments& a) {
                           "  weir download --remux-format mkv https://host/live.flv\n"
                           "  weir download --no-remux https://host/stream.ts\n"
                           "  weir download https://host/film.mkv      (goes on where it was cut off)\n"
+                          "  weir download --status 127.0.0.1:3000 https://host/live.m3u8      (and look at it in a "
+                          "browser)\n"
                           "  weir download --wait 2h --duration 90m --header 'Referer: https://host/' -o show.mp4 "
                           "https://host/live.m3u8\n\n"
                           "Ctrl-C ends the recording and finishes the file; a second one leaves at once (the next "

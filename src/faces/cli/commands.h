@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "faces/cli/status_options.h"
+
 namespace weir::faces {
 
 /// What the command line said, as text; each command checks its own values and says what is wrong with which.
@@ -12,6 +14,7 @@ struct DownloadArguments {
     std::vector<std::string> headers, labels;
     bool from_start = false, keep_raw = false, json = false, strict = false, loop = false, remux = true,
          extract_audio = false, concat = false;
+    StatusArguments status;
 };
 int run_download(const DownloadArguments& arguments);
 

@@ -11,13 +11,16 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "faces/cli/commands.h"
+#include "faces/cli/download_status.h"
 #include "faces/cli/exit_codes.h"
 #include "faces/cli/labels.h"
 #include "faces/cli/recording_progress.h"
 #include "faces/cli/session.h"
+#include "faces/cli/status_options.h"
 #include "io/resolver.h"
 #include "media/tool.h"
 #include "store/names.h"
+#include "telemetry/process_metrics.h"
 
 namespace weir::faces {
 namespace {
@@ -213,6 +216,7 @@ void print_text(const apps::DownloadResult& r) {
 struct Command {
     const DownloadArguments& a;
     bool losses = false;
+    std::unique_ptr<status::StatusServer> page = nullptr;
 
     void tell(const apps::DownloadResult& r) {
         log::set_status_line("");
@@ -220,6 +224,15 @@ struct Command {
         losses = losses || r.missing > 0 || r.gaps > 0;
     }
     Task<int> run(Shard& shard, apps::DownloadLoop& download) {
+        if (page) {
+            auto listening = co_await start_status_page(*page, true, stderr);
+            if (!listening) co_return complain(listening.error().text(), exit_failed);
+        }
+        const int code = co_await record(shard, download);
+        if (page) co_await page->stop();
+        co_return code;
+    }
+    Task<int> record(Shard& shard, apps::DownloadLoop& download) {
         TaskGroup progress(shard.executor());
         progress.spawn(show_recording_progress([&download] { return progress_text(download.progress()); },
                                                shard.clock(), progress.stopping()),
@@ -236,13 +249,21 @@ struct Command {
 int run_download(const DownloadArguments& arguments) {
     auto options = options_from(arguments);
     if (!options) return complain(options.error().text(), exit_wrong_use);
+    auto page = status_settings(arguments.status, options->target);
+    if (!page) return complain(page.error().text(), exit_wrong_use);
+    const auto host = options->source.url.host;
 
     Shards shards(1);
     FileLane lane(real_file_system(), {});
     auto http = HttpClient::create(shards.at(0), Resolver::create(), {});
     apps::DownloadLoop download(shards.at(0), *http, lane, std::move(*options),
                                 apps::LoopSettings{arguments.loop, arguments.concat});
+    DownloadStatus status(host, shards.at(0).clock(), [&] { return download.progress(); });
     Command command{arguments};
+    if (!arguments.status.listen.empty()) {
+        telemetry::add_process_metrics("weir", WEIR_VERSION);
+        command.page = status::StatusServer::create(shards, lane, status.on(std::move(*page)));
+    }
     return run_session(
         shards, [&] { return command.run(shards.at(0), download); },
         [&](std::string reason) { download.ask_stop(std::move(reason)); });

@@ -14,7 +14,6 @@ namespace weir::faces {
 namespace {
 
 constexpr const char* group = "Status page";
-constexpr const char* listen_option = "--pprof.listen-address";
 
 Result<status::Access::Ask> asked_of(const char* flag, const std::string& text) {
     if (text == "token") return status::Access::Ask::token;
@@ -28,15 +27,7 @@ Path token_place(const Path& config) {
     return std::filesystem::absolute(config).lexically_normal().parent_path() / "weir-status-token";
 }
 
-}  // namespace
-
-void add_status_options(CLI::App& c, StatusArguments& a) {
-    c.add_option(listen_option, a.listen,
-                 "HOST:PORT of the status page, /health, /metrics and profiles; \":3000\" is this machine alone, "
-                 "0.0.0.0:3000 everybody with the token, port 0 any free one")
-        ->envname("PPROF_LISTEN_ADDRESS")
-        ->default_str(":3000")
-        ->group(group);
+void add_access_options(CLI::App& c, StatusArguments& a) {
     c.add_option("--auth-token-file", a.auth_token_file,
                  "the token that is asked for off this machine is in this file (or in WEIR_TOKEN); without one it is "
                  "made at the first start, kept and shown once")
@@ -45,12 +36,33 @@ void add_status_options(CLI::App& c, StatusArguments& a) {
     c.add_option("--metrics-auth", a.metrics_auth, "none: /metrics is everybody's")->default_str("token")->group(group);
 }
 
+}  // namespace
+
+void add_status_wish(CLI::App& c, StatusArguments& a) {
+    a.option = "--status";
+    c.add_option(a.option, a.listen,
+                 "HOST:PORT of a status page with /health, /metrics and profiles while it records; port 0: any free "
+                 "one, printed. Default: none")
+        ->group(group);
+    add_access_options(c, a);
+}
+
+void add_status_options(CLI::App& c, StatusArguments& a) {
+    c.add_option(a.option, a.listen,
+                 "HOST:PORT of the status page, /health, /metrics and profiles; \":3000\" is this machine alone, "
+                 "0.0.0.0:3000 everybody with the token, port 0 any free one")
+        ->envname("PPROF_LISTEN_ADDRESS")
+        ->default_str(":3000")
+        ->group(group);
+    add_access_options(c, a);
+}
+
 Result<status::StatusServer::Settings> status_settings(const StatusArguments& a, const Path& config) {
     status::StatusServer::Settings s;
-    auto listen = status::parse_listen(a.listen, listen_option);
+    auto listen = status::parse_listen(a.listen, a.option);
     if (!listen) return listen.error();
     s.listen = std::move(*listen);
-    s.option = listen_option;
+    s.option = a.option;
     s.version = WEIR_VERSION;
     auto all = asked_of("--auth", a.auth);
     if (!all) return all.error();
@@ -69,15 +81,15 @@ Result<status::StatusServer::Settings> status_settings(const StatusArguments& a,
     return s;
 }
 
-Task<Result<>> start_status_page(status::StatusServer& server, bool asked_for) {
+Task<Result<>> start_status_page(status::StatusServer& server, bool asked_for, std::FILE* into) {
     auto started = co_await server.start();
     if (!started && asked_for) co_return started.error();
     if (!started) {
         WEIR_LOG(warn, "no status page", {"why", started.error().text()});
         co_return Result<>();
     }
-    fmt::print("{}\n", server.url());
-    std::fflush(stdout);
+    fmt::print(into, "{}\n", server.url());
+    std::fflush(into);
     const auto link = server.sign_in_url();
     if (!link.empty())
         fmt::print(stderr,
