@@ -2,6 +2,7 @@
 
 #include "apps/recorder/mark.h"
 #include "apps/tools/concat_metrics.h"
+#include "apps/tools/media_spans.h"
 #include "apps/tools/names.h"
 #include "media/tool.h"
 #include "runtime/failpoint.h"
@@ -41,10 +42,12 @@ Result<Path> name_it(FileSystem& fs, const Path& part, const Path& wished) {
     return Error{Errc::busy, "all numbered names are taken"};
 }
 
-Task<Result<>> write_and_compare(asio::any_io_executor ex, media::JoinPlan plan) {
+Task<Result<>> write_and_compare(asio::any_io_executor ex, media::JoinPlan plan, trace::Context trace) {
     const auto output = plan.output;
+    auto span = concat_span(plan, trace);
     auto joining = media::join(ex, std::move(plan));
-    auto read = co_await counted_concat(std::move(joining), true);
+    auto counted = counted_concat(std::move(joining), true);
+    auto read = co_await traced(std::move(span), std::move(counted));
     if (!read) co_return read.error();
     auto made = co_await media::summarise(ex, output);
     if (!made) co_return made.error();
@@ -54,7 +57,7 @@ Task<Result<>> write_and_compare(asio::any_io_executor ex, media::JoinPlan plan)
 
 }  // namespace
 
-Task<Result<Path>> extract_audio(asio::any_io_executor ex, FileLane& lane, Path file) {
+Task<Result<Path>> extract_audio(asio::any_io_executor ex, FileLane& lane, Path file, trace::Context trace) {
     const auto wished = output_beside(file, ".m4a");
     const auto part = part_name(wished);
     auto strand = lane.strand();
@@ -75,7 +78,7 @@ Task<Result<Path>> extract_audio(asio::any_io_executor ex, FileLane& lane, Path 
     plan.output = part.string();
     plan.format = media::OutputFormat::m4a;
     plan.audio_only = true;
-    auto written = co_await write_and_compare(ex, std::move(plan));
+    auto written = co_await write_and_compare(ex, std::move(plan), trace);
     co_await uncancellable();
     Path made;
     auto named = co_await lane.run(strand, [&]() -> Result<> {

@@ -2,22 +2,26 @@
 
 #include "apps/tools/apart.h"
 #include "apps/tools/concat_metrics.h"
+#include "apps/tools/media_spans.h"
 #include "store/finalise.h"
 
 namespace weir::apps {
 namespace {
 
 /// The media tool shields its clean-up; as tasks of their own its calls leave the rest of the finishing cancellable.
-store::FinaliseTools cancellable_tools() {
+store::FinaliseTools cancellable_tools(const trace::Context& trace) {
     store::FinaliseTools tools;
-    tools.write = [](asio::any_io_executor ex, media::JoinPlan plan) -> Task<Result<media::Summary>> {
+    tools.write = [trace](asio::any_io_executor ex, media::JoinPlan plan) -> Task<Result<media::Summary>> {
         const bool audio_only = plan.audio_only;
+        auto span = concat_span(plan, trace);
         auto work = media::join(ex, std::move(plan));
-        return apart(ex, counted_concat(std::move(work), audio_only));
+        auto counted = counted_concat(std::move(work), audio_only);
+        return apart(ex, traced(std::move(span), std::move(counted)));
     };
-    tools.summarise = [](asio::any_io_executor ex, std::string path) -> Task<Result<media::Summary>> {
+    tools.summarise = [trace](asio::any_io_executor ex, std::string path) -> Task<Result<media::Summary>> {
+        auto span = probe_span(path, trace);
         auto work = media::summarise(ex, std::move(path));
-        return apart(ex, std::move(work));
+        return apart(ex, traced(std::move(span), std::move(work)));
     };
     return tools;
 }
@@ -25,9 +29,9 @@ store::FinaliseTools cancellable_tools() {
 }  // namespace
 
 Task<Result<FinishedRecording>> finish_recording(asio::any_io_executor ex, Clock& clock, FileLane& lane, Path journal,
-                                                 bool keep_raw) {
+                                                 bool keep_raw, trace::Context trace) {
     std::function<Task<Result<store::Finished>>()> work = [&] {
-        return store::finalise_with(ex, clock, lane, journal, keep_raw, cancellable_tools());
+        return store::finalise_with(ex, clock, lane, journal, keep_raw, cancellable_tools(trace));
     };
     auto working = while_busy(clock, std::move(work));
     auto done = co_await std::move(working);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "base/trace.h"
 #include "runtime/asio.h"
 #include "runtime/clock.h"
 #include "runtime/file_lane.h"
@@ -33,6 +34,6 @@ struct FinishedRecording {
 /// Recovers, finalises and verifies: from wherever an earlier try stopped. Cancellable at every step, the next call goes on.
 /// Errors: not_found: nothing was recorded, and nothing is left; cancelled; io: the file is damaged; those of store::finalise().
 Task<Result<FinishedRecording>> finish_recording(asio::any_io_executor ex, Clock& clock, FileLane& lane, Path journal,
-                                                 bool keep_raw);
+                                                 bool keep_raw, trace::Context trace = {});
 
 }  // namespace weir::apps

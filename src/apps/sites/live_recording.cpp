@@ -37,6 +37,7 @@ LiveRecording::Inner::Inner(Tools t, Plan p, std::function<void(State)> e)
 Task<Result<LiveResult>> LiveRecording::Inner::run() {
     co_await errors_not_throws();
     running = true;
+    begin_spans();
     if (hurry) timers.spawn(hurry_watch(), "hurry");
     std::optional<Result<LiveResult>> result;
     std::exception_ptr bug;
@@ -47,6 +48,7 @@ Task<Result<LiveResult>> LiveRecording::Inner::run() {
     }
     co_await uncancellable();
     co_await clean_up();
+    end_spans(result ? &*result : nullptr);
     if (bug) std::rethrow_exception(bug);
     co_return std::move(*result);
 }
@@ -76,7 +78,7 @@ Task<void> LiveRecording::Inner::clean_up() {
 }
 
 Task<Result<LiveResult>> LiveRecording::Inner::record_and_finish() {
-    entered(State::preparing_files);
+    enter(State::preparing_files);
     auto ready = co_await prepare();
     if (!ready) co_return ready.error();
     if (plan.params.write_chat && !names->chat().empty())
@@ -84,14 +86,17 @@ Task<Result<LiveResult>> LiveRecording::Inner::record_and_finish() {
                                             resumed);
     if (plan.params.write_info_json && !plan.live.info_json.empty()) aside.spawn(write_info(), "info file");
     if (plan.params.write_thumbnail && plan.live.thumbnail) aside.spawn(write_thumbnail(), "thumbnail");
+    begin_live_span();
     auto url = co_await open_session();
     if (!url) {
         const Error why = url.error();
         auto nothing = co_await not_opened(why);
         co_return nothing;
     }
-    entered(State::downloading);
+    enter(State::downloading);
+    begin_stream_span(*url);
     auto end = co_await rounds(std::move(*url));
+    end_stream_span(end);
     auto result = co_await finish(std::move(end));
     co_return result;
 }
@@ -256,7 +261,7 @@ Task<Result<LiveResult>> LiveRecording::Inner::finish(End end) {
         auto left = co_await leave_unfinished(std::move(end));
         co_return left;
     }
-    entered(State::post_processing);
+    enter(State::post_processing);
     if (recording) co_await close_recording(end);
     LiveResult result;
     result.end = std::move(end);
@@ -308,7 +313,7 @@ Task<Result<LiveResult>> LiveRecording::Inner::leave_unfinished(End end) {
 
 Task<void> LiveRecording::Inner::post_process(Path journal, LiveResult& result, std::optional<Result<>>& done) {
     co_await errors_not_throws();
-    PostProcessing after(tools, plan.params);
+    PostProcessing after(tools, plan.params, process_span.context());
     done = co_await after.run(std::move(journal), result);
 }
 

@@ -8,6 +8,7 @@
 #include "apps/sites/recording_names.h"
 #include "apps/sites/watcher_metrics.h"
 #include "apps/tools/apart.h"
+#include "base/trace.h"
 #include "core/pipeline.h"
 #include "runtime/deadline.h"
 #include "runtime/task_group.h"
@@ -80,6 +81,14 @@ struct LiveRecording::Inner {
     void over(const Result<std::string>& why);
     void count_round();
 
+    // live_spans.cpp: what is told of it to who watches from outside
+    void enter(State state);
+    void begin_spans();
+    void begin_live_span();
+    void begin_stream_span(const Url& url);
+    void end_stream_span(const End& end);
+    void end_spans(const Result<LiveResult>* result);
+
     /// One thing at a time that a stop may cancel; `cancelled` when it has.
     template <class T>
     Task<Result<T>> step(Task<Result<T>> work) {
@@ -129,6 +138,10 @@ struct LiveRecording::Inner {
     std::uint64_t rounds_begun = 0;
     Backoff backoff{{Millis{1'000}, Millis{30'000}, 2.0}};
     int refused_addresses = 0;
+
+    TraceNames words;
+    trace::Span process_span, live_span, stream_span;
+    trace::Context stream_parent;
 
     TaskGroup steps, aside, finishing, timers;
 };

@@ -51,6 +51,7 @@ Session::Listener LiveRecording::Inner::listener() {
     Session::Listener l;
     l.follow = [this, alive = listening](Url url, std::string new_quality) {
         if (!*alive) return;
+        if (!new_quality.empty() && new_quality != quality) stream_span.event("quality upgrade");
         if (!new_quality.empty()) quality = std::move(new_quality);
         if (hls)
             hls->follow(std::move(url));
@@ -63,6 +64,7 @@ Session::Listener LiveRecording::Inner::listener() {
     l.over = [this, alive = listening](const Result<std::string>& why) {
         if (*alive) over(why);
     };
+    l.trace = (live_span.context().valid() ? live_span : process_span).context();
     return l;
 }
 
@@ -88,6 +90,7 @@ Task<Result<Url>> LiveRecording::Inner::open_session() {
     auto opened = co_await step(std::move(opening));
     if (!opened) co_return opened.error();
     quality = opened->quality;
+    stream_parent = opened->trace;
     co_return std::move(opened->playlist);
 }
 
@@ -124,6 +127,10 @@ HlsSettings LiveRecording::Inner::hls_settings(Url url) {
     s.headers = plan.channel->media_headers();
     s.from_start = true;
     s.wait_for_start = 30s;
+    s.trace = stream_span.context();
+    s.switched = [this](const Result<>& outcome) {
+        if (outcome) stream_span.event("stream alive, cancel old downloader");
+    };
     s.fresh_address = [this]() -> Task<Result<std::optional<Url>>> {
         std::optional<Url> fresh;
         if (!session || over_told) co_return fresh;

@@ -105,7 +105,7 @@ Task<Result<>> PostProcessing::all_steps(Path journal, LiveResult& result) {
     // A left-over may have none, and a kill from here on is to lose no step.
     co_await apps::set_mark(lane_, journal, todo_ending);
     const bool keep = params_.keep_intermediates && params_.remux;
-    auto done = co_await apps::finish_recording(shard_.executor(), shard_.clock(), lane_, journal, keep);
+    auto done = co_await apps::finish_recording(shard_.executor(), shard_.clock(), lane_, journal, keep, trace_);
     if (!done) {
         auto why = done.error();
         auto said = co_await final_file_failed(std::move(journal), std::move(why), result);
@@ -196,7 +196,7 @@ Task<void> PostProcessing::sound_apart(LiveResult& result) {
         result.audio = std::move(wished);
         co_return;
     }
-    auto work = apps::extract_audio(shard_.executor(), lane_, result.file);
+    auto work = apps::extract_audio(shard_.executor(), lane_, result.file, trace_);
     auto audio = co_await apps::apart(shard_.executor(), std::move(work));
     if (audio)
         result.audio = std::move(*audio);
@@ -242,6 +242,7 @@ Task<void> PostProcessing::join_parts(const JournalHead& head, const RecordingNa
     Joined made;
     for (const auto& file : parts.files) made.parts.push_back(file.filename().string());
     apps::Joiner joiner(shard_.executor(), lane_);
+    joiner.trace_under(trace_);
     auto inputs = co_await joiner.look_at(parts.files);
     for (const auto& broken : inputs.broken)
         complain(result, fmt::format("part {} is left out of the joined file", broken.path.string()), broken.why);

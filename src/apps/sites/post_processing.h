@@ -35,8 +35,8 @@ struct JournalHead {
 /// threads  one shard
 class PostProcessing {
 public:
-    PostProcessing(const LiveRecording::Tools& tools, const Params& params)
-        : shard_(tools.shard), lane_(tools.lane), params_(params) {}
+    PostProcessing(const LiveRecording::Tools& tools, const Params& params, const trace::Context& trace = {})
+        : shard_(tools.shard), lane_(tools.lane), params_(params), trace_(trace) {}
     /// Errors: not_found: nothing was recorded; bad_input: nothing of it is media. All else is in `result`.
     Task<Result<>> run(Path journal, LiveResult& result);
 
@@ -64,6 +64,7 @@ private:
     Shard& shard_;
     FileLane& lane_;
     const Params& params_;
+    const trace::Context trace_;  ///< the parent of its spans
     std::string channel_;  ///< whose recording it is
     bool cancelled_ = false;
 };

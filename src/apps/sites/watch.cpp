@@ -269,6 +269,7 @@ Task<void> Watch::Inner::clean(apps::CleanOptions options) {
     auto there = co_await tools.lane.run(strand, std::move(look));
     if (!there && there.error().code == Errc::not_found) co_return;  // nothing was recorded yet
     const auto began = clock.now();
+    options.tracer = settings.site + "/cleaner";
     apps::Cleaner cleaner(tools.shard.executor(), clock, tools.lane, options);
     const auto report = co_await cleaner.run();
     for (const auto& step : report.steps) {

@@ -9,6 +9,7 @@
 #include "apps/tools/apart.h"
 #include "apps/tools/concat_metrics.h"
 #include "apps/tools/folder_facts.h"
+#include "apps/tools/media_spans.h"
 #include "apps/tools/names.h"
 #include "apps/tools/parts.h"
 #include "base/log.h"
@@ -59,7 +60,8 @@ Task<Result<InputFile>> Joiner::look(Path path) {
     if (!sized) co_return sized.error();
     const std::string name = path.string();
     auto probing = tools_.probe(ex_, name);
-    auto probe = co_await apart(ex_, std::move(probing));
+    auto traced_probe = traced(probe_span(name, trace_), std::move(probing));
+    auto probe = co_await apart(ex_, std::move(traced_probe));
     if (!probe) co_return probe.error();
     if (!probe->has_media()) co_return Error{Errc::bad_input, "has neither sound nor pictures"};
     input.probe = std::move(*probe);
@@ -159,9 +161,11 @@ Task<Result<media::Summary>> Joiner::write_and_check(const JoinWish& wish, Path 
     plan.content = wish.content;
     plan.on_progress = [this, file](double done) { tell(JoinProgress::Step::writing, file, done); };
     tell(JoinProgress::Step::writing, file, 0);
+    auto span = concat_span(plan, trace_);
     auto writing = tools_.write(ex_, std::move(plan));
     auto counted = counted_concat(std::move(writing), plan_audio_only);
-    auto written = co_await apart(ex_, std::move(counted));
+    auto traced_work = traced(std::move(span), std::move(counted));
+    auto written = co_await apart(ex_, std::move(traced_work));
     if (!written) co_return written.error();
     for (const auto& note : written->notes) notes.push_back(fmt::format("{}: {}", file.filename().string(), note));
     auto synced = co_await blocking([&]() -> Result<> {

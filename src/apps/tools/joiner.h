@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/trace.h"
 #include "media/tool.h"
 #include "runtime/file_lane.h"
 
@@ -73,6 +74,9 @@ public:
     /// Called on the shard, a few times a second.
     void on_progress(std::function<void(const JoinProgress&)> tell) { tell_ = std::move(tell); }
 
+    /// The parent of the spans from now on.
+    void trace_under(const trace::Context& parent) { trace_ = parent; }
+
     /// Nothing is written. `cancelled` comes as a broken input.
     Task<Inputs> look_at(std::vector<Path> paths);
     /// The parts of DIR/PREFIX as FC2-88 to FC2-91 have them, in order; of files that differ in their ending only, the
@@ -96,6 +100,7 @@ private:
     FileLane::Strand strand_;
     JoinTools tools_;
     std::function<void(const JoinProgress&)> tell_;
+    trace::Context trace_ = {};
 };
 
 }  // namespace weir::apps

@@ -118,10 +118,7 @@ void add_watch_command(CLI::App& app, Fc2WatchArguments& a, const std::string& p
     c->add_option("--cookie.encryption-secret", a.cookie_secret,
                   "what the kept cookies are encrypted with; without it a key file stands beside them")
         ->envname("COOKIE_ENCRYPTION_SECRET");
-    c->add_flag("--traces.export", a.traces, "not there yet")->envname("OTEL_EXPORTER_OTLP_TRACES_ENABLED")->group("");
-    c->add_flag("--metrics.export", a.metrics, "not there yet")
-        ->envname("OTEL_EXPORTER_OTLP_METRICS_ENABLED")
-        ->group("");
+    add_telemetry_options(*c, a.telemetry);
     c->footer(
         fmt::format("\nExample:\n  {} watch -c config.yaml\n\nThe configuration of fc2-live-dl-go works as it "
                     "is. A change touches only what it changes: recordings go on.\nEnvironment: WEIR_FC2_URL, "

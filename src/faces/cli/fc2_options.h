@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "faces/cli/status_options.h"
+#include "faces/cli/telemetry_options.h"
 
 namespace CLI {
 class App;
@@ -28,7 +29,7 @@ struct Fc2DownloadArguments {
 struct Fc2WatchArguments {
     std::string config, cookie_secret;
     StatusArguments status;
-    bool traces = false, metrics = false;
+    TelemetryArguments telemetry = {};
 };
 struct Fc2Arguments {
     Fc2DownloadArguments download;

@@ -10,6 +10,7 @@
 #include "faces/cli/fc2_options.h"
 #include "faces/cli/session.h"
 #include "faces/cli/status_options.h"
+#include "faces/cli/telemetry_session.h"
 #include "runtime/deadline.h"
 #include "telemetry/process_metrics.h"
 #include "telemetry/update_check.h"
@@ -23,7 +24,8 @@ constexpr int most_connections_per_host = 512;
 /// The watch with its status page.
 class Watching {
 public:
-    Watching(Shards& shards, const Fc2WatchArguments& a, fc2::Hosts hosts, status::StatusServer::Settings page)
+    Watching(Shards& shards, const Fc2WatchArguments& a, fc2::Hosts hosts, status::StatusServer::Settings page,
+             TelemetrySession telemetry)
         : shard_(shards.at(0)),
           asked_for_page_(page.listen.asked_for),
           lane_(real_file_system(), {}),
@@ -40,6 +42,7 @@ public:
                 WEIR_VERSION},
                notifier_.sink()),
           page_(status::StatusServer::create(shards, lane_, with_status(std::move(page)))),
+          telemetry_(std::move(telemetry)),
           bell_(shard_.executor()) {}
 
     /// The last resort: people are told of a bug before the process goes; what was recorded is safe on disk.
@@ -52,12 +55,22 @@ public:
             bug = fmt::format("a bug: {}", e.what());
         }
         if (!bug.empty()) notifier_.sink()({.kind = sites::EventKind::panicked, .text = bug});
-        co_await notifier_.stop();
+        co_await say_the_last();
         if (!bug.empty()) std::_Exit(complain(bug, exit_failed));
         co_return code;
     }
 
+    /// Side by side: neither takes the other's time.
+    Task<void> say_the_last() {
+        TaskGroup last(shard_.executor());
+        last.spawn(notifier_.stop(), "last notifications");
+        last.spawn(telemetry_.stop(), "last telemetry");
+        co_await last.join();
+        co_await last.stop("done");
+    }
+
     Task<int> work() {
+        telemetry_.start();
         auto listening = co_await start_status_page(*page_, asked_for_page_);
         if (!listening) co_return complain(listening.error().text(), exit_failed);
         auto started = co_await app_.start();
@@ -114,6 +127,7 @@ private:
     sites::Notifier notifier_;
     fc2::WatchApp app_;
     std::unique_ptr<status::StatusServer> page_;
+    TelemetrySession telemetry_;
     Bell bell_;
     bool stop_ = false, reload_ = false;
     std::string reason_ = "done";
@@ -126,10 +140,11 @@ int run_fc2_watch(const Fc2WatchArguments& a) {
     if (!hosts) return complain(hosts.error().text(), exit_wrong_use);
     auto page = status_settings(a.status, a.config);
     if (!page) return complain(page.error().text(), exit_wrong_use);
-    if (a.traces || a.metrics) WEIR_LOG(warn, "traces and metrics cannot be exported yet; /metrics can be scraped");
     telemetry::add_process_metrics("weir", WEIR_VERSION);
     Shards shards(1);
-    Watching watching(shards, a, std::move(*hosts), std::move(*page));
+    auto telemetry = TelemetrySession::create(shards.at(0), a.telemetry);
+    if (!telemetry) return complain(telemetry.error().text(), exit_wrong_use);
+    Watching watching(shards, a, std::move(*hosts), std::move(*page), std::move(*telemetry));
     return run_session(
         shards, [&] { return watching.run(); }, [&](std::string reason) { watching.ask_stop(std::move(reason)); },
         [&] { watching.ask_reload(); });

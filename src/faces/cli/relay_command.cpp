@@ -8,6 +8,7 @@
 #include "faces/cli/exit_codes.h"
 #include "faces/cli/relay_options.h"
 #include "faces/cli/session.h"
+#include "faces/cli/telemetry_session.h"
 #include "runtime/deadline.h"
 #include "telemetry/process_metrics.h"
 
@@ -79,7 +80,9 @@ Task<void> follow(relay::Relay& relay, Wishes& wishes) {
     }
 }
 
-Task<int> run(relay::Relay& relay, const relay::RelayOptions& options, bool show_token, Wishes& wishes) {
+Task<int> run(relay::Relay& relay, const relay::RelayOptions& options, bool show_token, TelemetrySession& telemetry,
+              Wishes& wishes) {
+    telemetry.start();
     auto started = co_await relay.start();
     if (started) {
         if (show_token)
@@ -90,6 +93,7 @@ Task<int> run(relay::Relay& relay, const relay::RelayOptions& options, bool show
     }
     std::string reason = "asked";
     co_await relay.stop(std::move(reason));
+    co_await telemetry.stop();
     if (started) co_return exit_ok;
     const bool wrong = started.error().code == Errc::bad_input;
     co_return complain(started.error().text(), wrong ? exit_wrong_use : exit_failed);
@@ -115,9 +119,11 @@ int run_relay(const RelayArguments& arguments, const log::Settings& log_settings
     Shards shards;
     FileLane lane(real_file_system(), {});
     relay::Relay relay(shards, lane, *options);
+    auto telemetry = TelemetrySession::create(shards.at(0), arguments.telemetry);
+    if (!telemetry) return complain(telemetry.error().text(), exit_wrong_use);
     Wishes wishes(shards.at(0).executor());
     return run_session(
-        shards, [&] { return run(relay, *options, made_token, wishes); },
+        shards, [&] { return run(relay, *options, made_token, *telemetry, wishes); },
         [&](const std::string&) {
             wishes.stop = true;
             wishes.bell.notify();

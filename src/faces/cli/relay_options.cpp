@@ -79,6 +79,7 @@ CLI::App* add_relay_options(CLI::App& app, RelayArguments& arguments) {
     add_network(c, arguments.words);
     add_access(c, arguments.words);
     add_work(c, arguments.words);
+    add_telemetry_options(*c, arguments.telemetry);
     c->footer(
         std::string("\nExamples:\n"
                     "  weir relay\n"

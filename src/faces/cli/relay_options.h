@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "apps/relay/settings.h"
+#include "faces/cli/telemetry_options.h"
 
 namespace CLI {
 class App;
@@ -12,6 +13,7 @@ namespace weir::faces {
 struct RelayArguments {
     relay::RelayWords words = {};
     bool as_vw = false;
+    TelemetryArguments telemetry = {};
 };
 
 /// The command `relay` with its flags, without what it does.
