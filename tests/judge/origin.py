@@ -113,14 +113,14 @@ class ShowClock:
 
 
 class TestCa:
-    """A certificate authority of our own and a server certificate for 127.0.0.1, localhost and far.test (which only proxies know)."""
+    """A certificate authority of our own and a server certificate for 127.0.0.1, localhost, far.test (which only proxies know) and `hosts`."""
 
     __test__ = False
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, hosts: Iterable[str] = ()):
         self.ca, self.cert, self.key = folder / "ca.pem", folder / "server.pem", folder / "server.key"
         names = folder / "names.cnf"
-        names.write_text("subjectAltName=DNS:localhost,DNS:far.test,IP:127.0.0.1\n")
+        names.write_text("subjectAltName=" + ",".join(["DNS:localhost", "DNS:far.test", "IP:127.0.0.1", *(f"DNS:{host}" for host in hosts)]) + "\n")
 
         def openssl(*args):
             subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)

@@ -196,15 +196,15 @@ TEST(NotifierMessage, ATemplateThatFailsIsAnErrorByItsEvent) {
 
 // ---------------------------------------------------------------- the notifier
 
-std::string logged;
+std::string notifier_log;
 
-constexpr const char *hook = "generic+http://hook.test/CANARY-a?template=json",
-                     *other = "generic+http://other.test/CANARY-b?template=json";
+constexpr const char *first_hook = "generic+http://hook.test/CANARY-a?template=json",
+                     *other_hook = "generic+http://other.test/CANARY-b?template=json";
 
 struct NotifierRig {
     NotifierRig() {
-        logged.clear();
-        log::capture([](std::string_view line) { logged.append(line).push_back('\n'); });
+        notifier_log.clear();
+        log::capture([](std::string_view line) { notifier_log.append(line).push_back('\n'); });
     }
     ~NotifierRig() {
         stop();
@@ -254,12 +254,12 @@ TEST(Notifier, SendsNothingBeforeItIsConfigured) {
     NotifierRig rig;
     rig.tell(EventKind::error);
     EXPECT_THAT(rig.told(), ElementsAre());
-    EXPECT_THAT(logged, HasSubstr("what happened")) << "it is logged all the same";
+    EXPECT_THAT(notifier_log, HasSubstr("what happened")) << "it is notifier_log all the same";
 }
 
 TEST(Notifier, SendsToEveryService) {
     NotifierRig rig;
-    ASSERT_TRUE(rig.configure({hook, other}));
+    ASSERT_TRUE(rig.configure({first_hook, other_hook}));
     rig.tell(EventKind::canceled);
     EXPECT_THAT(rig.told(), testing::UnorderedElementsAre("hook.test stream download of 42 canceled",
                                                           "other.test stream download of 42 canceled"));
@@ -267,11 +267,11 @@ TEST(Notifier, SendsToEveryService) {
 
 TEST(Notifier, FC2_116_SwitchedOffItStops) {
     NotifierRig rig;
-    ASSERT_TRUE(rig.configure({hook}));
-    ASSERT_TRUE(rig.configure({hook}, false));
+    ASSERT_TRUE(rig.configure({first_hook}));
+    ASSERT_TRUE(rig.configure({first_hook}, false));
     rig.tell(EventKind::error);
     EXPECT_THAT(rig.told(), ElementsAre());
-    ASSERT_TRUE(rig.configure({hook}));
+    ASSERT_TRUE(rig.configure({first_hook}));
     rig.tell(EventKind::canceled);
     EXPECT_EQ(rig.told().size(), 1u);
 }
@@ -279,20 +279,21 @@ TEST(Notifier, FC2_116_SwitchedOffItStops) {
 TEST(Notifier, WhatIsQueuedStillGoesOutWhenAnotherConfigurationComes) {
     NotifierRig rig;
     rig.reply.before_head = 2s;
-    ASSERT_TRUE(rig.configure({hook}));
+    ASSERT_TRUE(rig.configure({first_hook}));
     rig.tell(EventKind::error);
     rig.tell(EventKind::canceled);
-    ASSERT_TRUE(rig.configure({other}));
+    ASSERT_TRUE(rig.configure({other_hook}));
     rig.tell(EventKind::config_reloaded, 10s);
-    EXPECT_THAT(rig.told(), testing::UnorderedElementsAre("hook.test stream download of 42 failed",
-                                                          "hook.test stream download of 42 canceled",
-                                                          "other.test config reloaded"));
+    EXPECT_THAT(rig.told(),
+                testing::UnorderedElementsAre("hook.test stream download of 42 failed",
+                                              "hook.test stream download of 42 canceled", "other.test config reloaded"))
+        << notifier_log;
 }
 
 TEST(Notifier, WrongUrlsAreNamedByNumberAndSchemeWithoutSecrets) {
     NotifierRig rig;
-    ASSERT_TRUE(rig.configure({hook}));
-    const auto wrong = rig.configure({hook, "gotify://CANARY-host", "nosuch://CANARY@CANARY/CANARY", "CANARY"});
+    ASSERT_TRUE(rig.configure({first_hook}));
+    const auto wrong = rig.configure({first_hook, "gotify://CANARY-host", "nosuch://CANARY@CANARY/CANARY", "CANARY"});
     ASSERT_FALSE(wrong);
     EXPECT_EQ(wrong.error().code, Errc::bad_input);
     EXPECT_THAT(wrong.error().text(), HasSubstr("url 2: gotify: "));
@@ -308,7 +309,7 @@ TEST(Notifier, WrongTemplatesAreNamedByEvent) {
     NotifierRig rig;
     auto config = with("finished", {.title = "{{ .", .message = "{{ nosuch }}"});
     config.formats["error"].message = "{{ end }}";
-    config.urls = {hook};
+    config.urls = {first_hook};
     const auto wrong = rig.notifier.configure(config);
     ASSERT_FALSE(wrong);
     EXPECT_EQ(wrong.error().code, Errc::bad_input);
@@ -323,20 +324,20 @@ TEST(Notifier, WrongTemplatesAreNamedByEvent) {
 TEST(Notifier, ATemplateThatFailsIsLoggedAndNothingIsSent) {
     NotifierRig rig;
     auto config = with("error", {.message = "{{ .Nobody }}"});
-    config.urls = {hook};
+    config.urls = {first_hook};
     ASSERT_TRUE(rig.notifier.configure(config));
     rig.tell(EventKind::error);
     EXPECT_THAT(rig.told(), ElementsAre());
-    EXPECT_THAT(logged, HasSubstr("notify failed"));
+    EXPECT_THAT(notifier_log, HasSubstr("notify failed"));
     rig.tell(EventKind::canceled);
     EXPECT_EQ(rig.told().size(), 1u);
 }
 
 TEST(Notifier, NewWordsCountAtOnceAndTheQueueStays) {
     NotifierRig rig;
-    ASSERT_TRUE(rig.configure({hook}));
+    ASSERT_TRUE(rig.configure({first_hook}));
     auto config = with("canceled", {.title = "other words"});
-    config.urls = {hook};
+    config.urls = {first_hook};
     ASSERT_TRUE(rig.notifier.configure(config));
     rig.tell(EventKind::canceled);
     EXPECT_THAT(rig.told(), ElementsAre("hook.test other words"));
@@ -345,15 +346,15 @@ TEST(Notifier, NewWordsCountAtOnceAndTheQueueStays) {
 TEST(Notifier, AtTheEndWhatCannotBeSentIsDroppedAndTold) {
     NotifierRig rig;
     rig.reply.how = test::Reply::How::silent;
-    ASSERT_TRUE(rig.configure({hook}));
+    ASSERT_TRUE(rig.configure({first_hook}));
     rig.tell(EventKind::error);
     rig.tell(EventKind::canceled);
     const auto before = rig.shard.time.now();
     rig.stop();
     EXPECT_LE(rig.shard.time.now() - before, 3100ms);
-    EXPECT_THAT(logged, HasSubstr("notifications were not sent in time"));
-    EXPECT_THAT(logged, HasSubstr("count=2"));
-    EXPECT_THAT(logged, Not(HasSubstr("CANARY")));
+    EXPECT_THAT(notifier_log, HasSubstr("notifications were not sent in time"));
+    EXPECT_THAT(notifier_log, HasSubstr("count=2"));
+    EXPECT_THAT(notifier_log, Not(HasSubstr("CANARY")));
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-std::string logged;
+std::string lane_log;
 
 /// One call a message, its text as the body; "refused" is no message for it.
 class PlainService final : public notify::Service {
@@ -38,9 +38,9 @@ private:
 /// A lane whose service answers what `answer` says.
 struct LaneRig {
     explicit LaneRig(std::string scheme) : name(std::move(scheme)) {
-        logged.clear();
+        lane_log.clear();
         log::configure({.level = log::Level::debug});
-        log::capture([](std::string_view line) { logged.append(line).push_back('\n'); });
+        log::capture([](std::string_view line) { lane_log.append(line).push_back('\n'); });
         shard.start([](LaneRig& rig) -> Task<void> {
             co_await rig.lane.run();
             rig.ended = true;
@@ -175,9 +175,9 @@ TEST(NotifyLane, WhatIsTooMuchGoesFromTheOldEndAndIsToldOnce) {
     ASSERT_GE(texts.size(), 3u);
     EXPECT_THAT(std::vector<std::string>(texts.begin(), texts.begin() + 3), ElementsAre("0", "0", "5"));
     EXPECT_EQ(texts.back(), "104");
-    const auto first = logged.find("the oldest are dropped");
+    const auto first = lane_log.find("the oldest are dropped");
     ASSERT_NE(first, std::string::npos);
-    EXPECT_EQ(logged.find("the oldest are dropped", first + 1), std::string::npos);
+    EXPECT_EQ(lane_log.find("the oldest are dropped", first + 1), std::string::npos);
 }
 
 TEST(NotifyLane, AtTheEndThePaceDoesNotCount) {
@@ -198,8 +198,8 @@ TEST(NotifyLane, WhatCannotBeSentThereDoesNotHoldUpTheNext) {
     rig.pass(100ms);
     EXPECT_THAT(rig.texts(), ElementsAre("fine"));
     EXPECT_EQ(rig.counted("failed"), 1);
-    EXPECT_THAT(logged, HasSubstr("notify failed"));
-    EXPECT_THAT(logged, HasSubstr("the text is too long"));
+    EXPECT_THAT(lane_log, HasSubstr("notify failed"));
+    EXPECT_THAT(lane_log, HasSubstr("the text is too long"));
 }
 
 TEST(NotifyLane, FailuresNameServiceAndNumberAndNoSecret) {
@@ -209,10 +209,10 @@ TEST(NotifyLane, FailuresNameServiceAndNumberAndNoSecret) {
     };
     rig.add("text");
     rig.pass(60s);
-    EXPECT_THAT(logged, HasSubstr("service=told"));
-    EXPECT_THAT(logged, HasSubstr("url=3"));
-    EXPECT_THAT(logged, HasSubstr("500"));
-    EXPECT_THAT(logged, Not(HasSubstr("CANARY")));
+    EXPECT_THAT(lane_log, HasSubstr("service=told"));
+    EXPECT_THAT(lane_log, HasSubstr("url=3"));
+    EXPECT_THAT(lane_log, HasSubstr("500"));
+    EXPECT_THAT(lane_log, Not(HasSubstr("CANARY")));
 }
 
 TEST(NotifyLane, ATryIsOne) {

@@ -15,7 +15,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-std::string logged;
+std::string sender_log;
 
 notify::Message message_with(const std::string& text) {
     notify::Message message;
@@ -27,8 +27,8 @@ notify::Message message_with(const std::string& text) {
 /// Services by generic web hooks; the host names what it answers.
 struct SenderRig {
     SenderRig() {
-        logged.clear();
-        log::capture([](std::string_view line) { logged.append(line).push_back('\n'); });
+        sender_log.clear();
+        log::capture([](std::string_view line) { sender_log.append(line).push_back('\n'); });
     }
     ~SenderRig() {
         if (sender) stop(0ms);
@@ -112,7 +112,7 @@ TEST(NotifySender, TheEndWaitsForWhatIsQueued) {
     const auto took = rig.stop(8s);
     EXPECT_GE(took, 5s);
     EXPECT_LT(took, 6s);
-    EXPECT_THAT(logged, Not(HasSubstr("not sent")));
+    EXPECT_THAT(sender_log, Not(HasSubstr("not sent")));
 }
 
 TEST(NotifySender, TheEndWaitsNoLongerThanItMay) {
@@ -121,7 +121,7 @@ TEST(NotifySender, TheEndWaitsNoLongerThanItMay) {
     for (const char* text : {"a", "b"}) rig.sender->send(message_with(text));
     EXPECT_LE(rig.stop(3s), 3100ms);
     EXPECT_EQ(rig.bodies["fine.test"].size(), 2u);
-    EXPECT_THAT(logged, HasSubstr("notifications were not sent in time service=generic url=1 count=2"));
+    EXPECT_THAT(sender_log, HasSubstr("notifications were not sent in time service=generic url=1 count=2"));
 }
 
 TEST(NotifySender, ASecondEndMayHurryTheFirst) {
@@ -163,8 +163,8 @@ TEST(NotifySender, TheLoggerIsOneLine) {
     ASSERT_TRUE(rig.create({"logger://"}));
     rig.sender->send(message_with("line one\nline two"));
     rig.pass(50ms);
-    EXPECT_THAT(logged, HasSubstr("notification title=title"));
-    EXPECT_EQ(std::count(logged.begin(), logged.end(), '\n'), 1) << logged;
+    EXPECT_THAT(sender_log, HasSubstr("notification title=title"));
+    EXPECT_EQ(std::count(sender_log.begin(), sender_log.end(), '\n'), 1) << sender_log;
 }
 
 TEST(NotifySender, OnlyWhoAsksForItGoesUnverified) {
