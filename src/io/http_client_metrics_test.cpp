@@ -42,25 +42,25 @@ TEST(HttpClientMetrics, OneRequestIsInBothFamilies) {
     count_request(r);
     count_request(r);
     const auto all = metrics::snapshot();
-    const metrics::Labels now{{"http_request_method", "POST"},
-                              {"http_response_status_code", "200"},
-                              {"network_protocol_name", "http"},
-                              {"network_protocol_version", "2"},
-                              {"server_address", "both.example"},
-                              {"server_port", "8443"},
-                              {"url_scheme", "https"}};
-    const metrics::Labels then{{"http_method", "POST"},
-                               {"http_status_code", "200"},
-                               {"net_peer_name", "both.example"},
-                               {"net_peer_port", "8443"}};
-    const auto* seconds = find_series(all, "http_client_request_duration_seconds", now);
-    const auto* body = find_series(all, "http_client_request_body_size_bytes", now);
-    const auto* millis = find_series(all, "http_client_duration_milliseconds", then);
-    const auto* sent = find_series(all, "http_client_request_size_bytes_total", then);
-    const auto* received = find_series(all, "http_client_response_size_bytes_total", then);
+    const metrics::Labels new_names{{"http_request_method", "POST"},
+                                    {"http_response_status_code", "200"},
+                                    {"network_protocol_name", "http"},
+                                    {"network_protocol_version", "2"},
+                                    {"server_address", "both.example"},
+                                    {"server_port", "8443"},
+                                    {"url_scheme", "https"}};
+    const metrics::Labels old_names{{"http_method", "POST"},
+                                    {"http_status_code", "200"},
+                                    {"net_peer_name", "both.example"},
+                                    {"net_peer_port", "8443"}};
+    const auto* seconds = find_series(all, "http_client_request_duration_seconds", new_names);
+    const auto* body = find_series(all, "http_client_request_body_size_bytes", new_names);
+    const auto* millis = find_series(all, "http_client_duration_milliseconds", old_names);
+    const auto* sent = find_series(all, "http_client_request_size_bytes_total", old_names);
+    const auto* received = find_series(all, "http_client_response_size_bytes_total", old_names);
     ASSERT_TRUE(seconds && body && millis && sent && received);
-    EXPECT_EQ(seconds->labels, now);
-    EXPECT_EQ(millis->labels, then);
+    EXPECT_EQ(seconds->labels, new_names);
+    EXPECT_EQ(millis->labels, old_names);
     EXPECT_EQ(seconds->count, 2u);
     EXPECT_DOUBLE_EQ(seconds->value, 0.06);
     EXPECT_EQ(seconds->bounds.front(), 0.005);
