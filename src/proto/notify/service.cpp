@@ -10,7 +10,7 @@
 namespace weir::notify {
 namespace {
 
-constexpr std::size_t max_text = 64 * 1024, max_title = 1024, min_secret = 8;
+constexpr std::size_t max_text = 64 * 1024, max_title = 1024, min_secret = 8, max_calls = 200;
 constexpr std::string_view cut_mark = " [...]";
 
 struct SchemeRow {
@@ -31,11 +31,25 @@ constexpr SchemeRow rows[] = {
     {"join", make_join},
     {"lark", make_lark},
     {"logger", make_logger},
+    {"matrix", make_matrix},
     {"mattermost", make_mattermost},
+    {"mqtt", make_mqtt},
+    {"mqtts", make_mqtt},
     {"notifiarr", make_notifiarr, true, true},
     {"ntfy", make_ntfy},
+    {"opsgenie", make_opsgenie},
+    {"pagerduty", make_pagerduty},
     {"pushbullet", make_pushbullet, false, true},
     {"pushover", make_pushover, false, true},
+    {"rocketchat", make_rocketchat},
+    {"signal", make_signal},
+    {"slack", make_slack, false, true},
+    {"smtp", make_smtp},
+    {"teams", make_teams},
+    {"telegram", make_telegram},
+    {"twilio", make_twilio},
+    {"wecom", make_wecom, false, true},
+    {"zulip", make_zulip},
 };
 
 /// What of the URL must not be repeated even when a server repeats it in its complaint.
@@ -49,6 +63,17 @@ std::vector<std::string> secrets_of(const ServiceUrl& url, bool host_is_secret) 
     return all;
 }
 
+/// Where a text was cut in the midst of a secret.
+void hide_beginning(std::string& text, std::string_view secret) {
+    constexpr std::size_t least = 4;
+    for (auto size = std::min(secret.size() - 1, text.size()); size >= least; --size) {
+        if (!text.ends_with(secret.substr(0, size))) continue;
+        text.resize(text.size() - size);
+        text += "***";
+        return;
+    }
+}
+
 /// What holds for every service: the name in front of its errors, no secret in them.
 struct Manners {
     std::string scheme;
@@ -56,7 +81,10 @@ struct Manners {
 
     [[nodiscard]] Error mannered(Error e) const {
         if (e.trail != scheme && !e.trail.starts_with(scheme + ":")) e = within(scheme, std::move(e));
-        for (const auto& secret : secrets) replace_all(e.what, secret, "***");
+        for (const auto& secret : secrets) {
+            replace_all(e.what, secret, "***");
+            hide_beginning(e.what, secret);
+        }
         return e;
     }
 };
@@ -66,17 +94,26 @@ public:
     MannerlyDelivery(std::unique_ptr<Delivery> inner, std::shared_ptr<const Manners> manners)
         : inner_(std::move(inner)), manners_(std::move(manners)) {}
 
-    std::optional<Call> next() override { return inner_->next(); }
-    void take(const Result<Reply>& reply) override { inner_->take(reply); }
+    std::optional<Call> next() override {
+        if (taken_ < max_calls) return inner_->next();
+        return std::nullopt;
+    }
+    void take(const Result<Reply>& reply) override {
+        inner_->take(reply);
+        ++taken_;
+    }
     Result<> outcome() const override {
         auto out = inner_->outcome();
         if (!out) return manners_->mannered(out.error());
+        if (taken_ >= max_calls && inner_->next())
+            return manners_->mannered(unfit_for_service(fmt::format("more than {} calls for one message", max_calls)));
         return out;
     }
 
 private:
     std::unique_ptr<Delivery> inner_;
     std::shared_ptr<const Manners> manners_;
+    std::size_t taken_ = 0;
 };
 
 std::string tidy(std::string_view text, std::size_t most) {
