@@ -89,7 +89,12 @@ void Transfer::configure_request() {
     // Pausing a stream of HTTP/2 goes wrong in too many versions of libcurl.
     const bool two = hop_.whole && !hop_.media;
     long version = two ? long{CURL_HTTP_VERSION_2TLS} : long{CURL_HTTP_VERSION_1_1};
-    if (hop_.http2_only && hop_.url.scheme == "http") version = CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+    if (hop_.http2_only && hop_.url.scheme == "http") {
+        version = CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+        // libcurl 7.88, which Debian 12 has, breaks such a connection by using it again (curl issue 10634).
+        set(easy_, CURLOPT_FRESH_CONNECT, 1L);
+        set(easy_, CURLOPT_FORBID_REUSE, 1L);
+    }
     set(easy_, CURLOPT_HTTP_VERSION, version);
     // A range of a compressed body cannot be put together with its neighbours.
     if (!hop_.media && !hop_.range && !hop_.http2_only) set(easy_, CURLOPT_ACCEPT_ENCODING, "");
