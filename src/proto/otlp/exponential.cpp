@@ -7,7 +7,7 @@
 namespace weir::otlp {
 namespace {
 
-constexpr int finest = 3, most = 160;
+constexpr int finest_scale = 3, most_buckets = 160;
 
 double middle_of(const std::vector<double>& bounds, std::size_t bucket) {
     const double low = bucket == 0 ? 0 : std::max(bounds[bucket - 1], 0.0);
@@ -22,7 +22,7 @@ int index_of(double value, int scale) {
 }  // namespace
 
 Exponential exponential_of(const std::vector<double>& bounds, const std::vector<std::uint64_t>& buckets) {
-    Exponential out{.scale = finest};
+    Exponential out{.scale = finest_scale};
     std::vector<std::pair<double, std::uint64_t>> counted;
     for (std::size_t i = 0; i < std::min(buckets.size(), bounds.size() + 1); ++i) {
         if (buckets[i] == 0) continue;
@@ -33,7 +33,8 @@ Exponential exponential_of(const std::vector<double>& bounds, const std::vector<
     }
     if (counted.empty()) return out;
     // Bounds rise, and so do the middles.
-    while (index_of(counted.back().first, out.scale) - index_of(counted.front().first, out.scale) >= most) --out.scale;
+    while (index_of(counted.back().first, out.scale) - index_of(counted.front().first, out.scale) >= most_buckets)
+        --out.scale;
     out.offset = index_of(counted.front().first, out.scale);
     for (const auto& [value, count] : counted) {
         const auto at = static_cast<std::size_t>(index_of(value, out.scale) - out.offset);

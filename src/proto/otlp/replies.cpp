@@ -171,8 +171,8 @@ Micros json_duration(std::string_view text) {
     if (!text.ends_with('s')) return Micros{0};
     const auto seconds = parse_number(text.substr(0, text.size() - 1));
     if (!seconds || *seconds < 0) return Micros{0};
-    const auto most = static_cast<double>(longest_delay_seconds);
-    return Micros(static_cast<std::int64_t>(std::round(std::min(*seconds, most) * 1e6)));
+    const auto kept = std::min(*seconds, static_cast<double>(longest_delay_seconds));
+    return Micros(static_cast<std::int64_t>(std::round(kept * 1e6)));
 }
 
 RpcStatus json_status(const json::object& body) {
