@@ -140,11 +140,12 @@ def lines_with(weir: Weir, *words: str) -> list[str]:
 class WatchRun:
     """`weir fc2 watch` with a configuration that may be changed under it."""
 
-    def __init__(self, case: Case, config: dict[str, Any] | str, *, path: Optional[Path] = None, env: Optional[dict] = None, **more):
+    def __init__(self, case: Case, config: dict[str, Any] | str, *, path: Optional[Path] = None, env: Optional[dict] = None,
+                 listen: str = "127.0.0.1:0", options: Sequence[str] = (), **more):
         self.case, self.path = case, path or case.inputs / "config.yaml"
         if path is None:
             self.write(config)
-        self.weir = case.run("fc2", "watch", "-c", self.path, "--pprof.listen-address", "127.0.0.1:0", env=env, **more)
+        self.weir = case.run("fc2", "watch", "-c", self.path, "--pprof.listen-address", listen, *options, env=env, **more)
 
     def __enter__(self) -> "WatchRun":
         self.weir.__enter__()

@@ -47,7 +47,9 @@ const weirChannels = (() => {
     set(parts.quality, r?.quality || '–');
     set(parts.reconnects, started ? String(r.reconnects) : '–');
     parts.reconnects.classList.toggle('warn', Boolean(r?.reconnects));
+    parts.rate.classList.toggle('warn', rate === 0);
     set(parts.file, r?.file || '');
+    if (parts.file.title !== parts.file.textContent) parts.file.title = parts.file.textContent;
     const alarm = r?.waiting_for_space ? 'The disk is full: it waits for space.' : r?.behind > 10 ? `${r.behind} segments behind the live.` : '';
     set(parts.alarm, alarm);
     parts.alarm.hidden = !alarm;
@@ -71,7 +73,7 @@ const weirChannels = (() => {
   function showNext(entry, now) {
     if (entry.nextAt === null) return set(entry.parts.next, entry.form === 'card' && entry.since ? `for ${words.span((now - entry.since) / 1000)}` : '');
     const left = (entry.nextAt - now) / 1000;
-    return set(entry.parts.next, left <= 0 ? 'looks now' : `looks again in ${words.span(left)}`);
+    return set(entry.parts.next, left <= 0 ? 'looks now' : `looks again in ${words.span(Math.ceil(left))}`);
   }
 
   function take(id, channel, now) {

@@ -75,6 +75,7 @@
       if (!document.hidden) await ask();
       const pause = failures ? Math.min(longest, between * 2 ** (failures - 1)) : between;
       nextTry = Date.now() + pause;
+      if (failures) showWait();
       await new Promise((done) => { wake = done; setTimeout(done, document.hidden ? longest : pause); });
     }
   }

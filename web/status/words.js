@@ -10,7 +10,7 @@ const weirWords = (() => {
   };
   const rate = (bytesPerSecond) => {
     const bits = bytesPerSecond * 8;
-    return bits >= 1e6 ? `${(bits / 1e6).toFixed(2)} Mbit/s` : bits > 0 ? `${(bits / 1e3).toFixed(0)} kbit/s` : 'nothing comes';
+    return bits >= 1e6 ? `${(bits / 1e6).toFixed(2)} Mbit/s` : `${(bits / 1e3).toFixed(0)} kbit/s`;
   };
   const two = (n) => String(n).padStart(2, '0');
   const length = (seconds) => {
@@ -38,7 +38,7 @@ const weirWords = (() => {
   /// How a channel stands: `kind` sorts and filters, `text` is read.
   function standing(channel) {
     const failed = channel.state === 'IDLE' && channel.reason && lastError(channel)?.error === channel.reason;
-    if (channel.blind) return {kind: 'trouble', order: 3, text: 'Cannot tell whether it is live'};
+    if (channel.blind) return {kind: 'trouble', order: 3, text: 'Cannot tell if live'};
     if (failed) return {kind: 'trouble', order: 3, text: 'Failed'};
     switch (channel.state) {
       case 'DOWNLOADING': return {kind: 'recording', order: 0, text: 'Recording'};

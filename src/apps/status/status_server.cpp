@@ -64,9 +64,8 @@ public:
         const bool wanted = !settings_.listen.loopback() && access.all == Access::Ask::token && access.token.empty();
         if (wanted) {
             auto kept = co_await kept_token(lane_, access.token_file);
-            if (!kept) co_return kept.error();
-            access.token = std::move(kept->token);
-            made_token_ = kept->made;
+            access.token = std::move(kept.token);
+            made_token_ = kept.made;
         }
         HttpServer::Settings wishes;
         wishes.address = settings_.listen.address;

@@ -53,7 +53,7 @@ public:
     };
     static std::unique_ptr<StatusServer> create(Shards& shards, FileLane& lane, Settings settings);
     virtual ~StatusServer() = default;
-    /// Errors: the address cannot be had, the token file cannot be read.
+    /// Errors: the address cannot be had.
     virtual Task<Result<>> start() = 0;
     virtual Task<void> stop() = 0;
     [[nodiscard]] virtual std::string url() const = 0;  ///< "http://127.0.0.1:3000/"

@@ -27,28 +27,26 @@ Result<std::optional<Secret>> token_in(const Path& file) {
 
 struct Kept {
     KeptToken token;
-    std::string not_written;
+    std::string trouble;
 };
 
-Result<Kept> read_or_make(const Path& file) {
+Kept read_or_make(const Path& file) {
     Kept kept;
-    if (!file.empty()) {
-        auto found = token_in(file);
-        if (!found) return found.error();
-        if (*found) {
-            kept.token.token = std::move(**found);
-            return kept;
-        }
+    const Result<std::optional<Secret>> nowhere = Error{Errc::not_found, "there is no place for it"};
+    auto found = file.empty() ? nowhere : token_in(file);
+    if (found && *found) {
+        kept.token.token = std::move(**found);
+        return kept;
     }
     kept.token.token = random_token();
     kept.token.made = true;
-    if (file.empty()) {
-        kept.not_written = "there is no place for it";
+    if (!found) {
+        kept.trouble = found.error().text();
         return kept;
     }
     if (file.has_parent_path()) (void)real_file_system().make_folders(file.parent_path()).has_value();
     const auto written = replace_file(file, kept.token.token.reveal() + "\n");
-    if (!written) kept.not_written = written.error().text();
+    if (!written) kept.trouble = written.error().text();
     return kept;
 }
 
@@ -61,20 +59,17 @@ Result<Secret> read_token(const Path& file) {
     return std::move(**found);
 }
 
-Task<Result<KeptToken>> kept_token(FileLane& lane, Path file) {
+Task<KeptToken> kept_token(FileLane& lane, Path file) {
     const auto kept = std::make_shared<Kept>();
     auto strand = lane.strand();
     std::function<Result<>()> job = [kept, file]() -> Result<> {
-        auto made = read_or_make(file);
-        if (!made) return made.error();
-        *kept = std::move(*made);
+        *kept = read_or_make(file);
         return {};
     };
     auto done = co_await lane.run(strand, std::move(job));
-    if (!done) co_return done.error();
-    if (!kept->not_written.empty())
-        WEIR_LOG(warn, "the status page's token cannot be kept: it is good for this run alone",
-                 {"why", kept->not_written});
+    (void)done.has_value();
+    if (!kept->trouble.empty())
+        WEIR_LOG(warn, "the status page's token cannot be kept: it is good for this run alone", {"why", kept->trouble});
     co_return std::move(kept->token);
 }
 

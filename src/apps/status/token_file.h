@@ -9,10 +9,9 @@ struct KeptToken {
     bool made = false;  ///< now: it is to be shown
 };
 
-/// The token that `file` holds; where there is none, a new one, kept there (mode 0600). A file that cannot be written is a warning in
-/// the log: the token is one of this run alone.
-/// errors  the file cannot be read, is empty, or has more than one line
-Task<Result<KeptToken>> kept_token(FileLane& lane, Path file);
+/// The token that `file` holds; where there is none, a new one, kept there (mode 0600). A file that cannot be read, holds no token or
+/// cannot be written is a warning in the log: the token is one of this run alone.
+Task<KeptToken> kept_token(FileLane& lane, Path file);
 
 /// What a person wrote into a file: its one line, blanks around it taken off. Blocks.
 /// errors  not_found; bad_input: empty, more than one line, or above 4 KiB
