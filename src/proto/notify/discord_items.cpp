@@ -5,7 +5,7 @@
 namespace weir::notify {
 namespace {
 
-constexpr std::size_t max_item = 2000, max_request = 6000, max_items = 10, look_back = 100;
+constexpr std::size_t max_item = 2000, max_request = 6000, max_items = 10, max_requests = 10, look_back = 100;
 constexpr std::string_view discord_cut = " [...]";
 
 bool begins_character(char c) {
@@ -70,6 +70,10 @@ std::vector<DiscordItems> discord_requests(DiscordItems items, std::string_view 
         if (out.empty()) {
             out.emplace_back();
         } else if (out.back().size() == max_items || size + length > max_request) {
+            if (out.size() == max_requests) {
+                out.back().back() = discord_cut.substr(1);
+                break;
+            }
             out.emplace_back();
             size = 0;
         }

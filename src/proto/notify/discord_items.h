@@ -6,7 +6,7 @@
 namespace weir::notify {
 
 /// How a text is cut for Discord. Lengths are Unicode code points.
-/// limits  2000 per item; 10 items and 6000 in all per request
+/// limits  2000 per item; 10 items and 6000 in all per request; 10 requests, the last ends with "[...]" if there is more
 /// source  notify.md 10
 using DiscordItems = std::vector<std::string>;
 

@@ -59,6 +59,16 @@ TEST(DiscordItems, GoIntoRequestsInOrder) {
     EXPECT_EQ(requests[2].back(), "22");
 }
 
+TEST(DiscordItems, AreNotSentWithoutEnd) {
+    const auto full = discord_requests(DiscordItems(100, "x"), "");
+    ASSERT_EQ(full.size(), 10u);
+    EXPECT_EQ(full.back().back(), "x");
+    const auto cut = discord_requests(DiscordItems(101, "x"), "");
+    ASSERT_EQ(cut.size(), 10u);
+    EXPECT_EQ(cut.back().size(), 10u);
+    EXPECT_EQ(cut.back().back(), "[...]");
+}
+
 TEST(DiscordItems, KeepARequestWithinItsSize) {
     const DiscordItems items(4, std::string(2000, 'x'));
     const auto untitled = discord_requests(items, "");

@@ -5,7 +5,7 @@
 //     as_send      weir makes the requests of that other send of the case, and it ends well
 //     requests     weir makes these, in the fixture's form, and it ends well
 //     set, drop    members of the requests as this test compares them (see compared()), by JSON pointer: "/0/body/title"
-//     fails        weir refuses, in words that hold these
+//     fails        weir refuses, in words that hold these; with `requests`, after these
 //     reply_body   what is answered, where the reference made no request that its fake could answer
 #include <gtest/gtest.h>
 
@@ -210,7 +210,11 @@ Expected of_weir(const json::value& one, std::size_t send) {
     if (const auto* other = difference->if_contains("as_send"))
         out = {compared_fixture(sends.at(static_cast<std::size_t>(other->as_int64())).at("requests")), true, ""};
     if (const auto* requests = difference->if_contains("requests")) out = {compared_fixture(*requests), true, ""};
-    if (difference->contains("fails")) out = {{}, false, text_at(*difference, "fails")};
+    if (difference->contains("fails")) {
+        if (!difference->contains("requests")) out.requests.clear();
+        out.well = false;
+        out.words = text_at(*difference, "fails");
+    }
     edit(out.requests, *difference);
     return out;
 }

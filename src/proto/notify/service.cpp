@@ -134,7 +134,10 @@ public:
         tidied.title = tidy(message.title, max_title);
         tidied.text = tidy(message.text, max_text);
         if (tidied.priority) tidied.priority = std::clamp(*tidied.priority, 0, 10);
-        for (auto& param : tidied.params) param.second = tidy(param.second, max_text);
+        for (auto& [key, value] : tidied.params) {
+            key = tidy(key, max_title);
+            value = tidy(value, max_text);
+        }
         auto made = inner_->deliver(tidied, around);
         if (!made) return manners_->mannered(made.error());
         return std::unique_ptr<Delivery>(std::make_unique<MannerlyDelivery>(std::move(*made), manners_));

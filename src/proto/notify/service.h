@@ -101,7 +101,8 @@ public:
 };
 
 /// Errors: bad_input: `unknown service: "foo"`, or "gotify: " and what is wrong; never a secret of the URL.
-/// limits  of the URL: 8 KiB; of a message: 64 KiB of text and 1 KiB of title, beyond that cut with " [...]"
+/// limits  of the URL: 8 KiB; of a message: 64 KiB of text and 1 KiB of title, beyond that cut with " [...]";
+/// of one message's delivery: 200 calls
 [[nodiscard]] Result<std::unique_ptr<Service>> make_service(std::string_view url);
 
 /// The schemes there are, sorted: for help and errors.

@@ -67,6 +67,20 @@ TEST(NotifyService, HidesThemInTheErrorsOfTheTransportToo) {
     EXPECT_EQ((*delivery)->outcome().error().code, Errc::unreachable);
 }
 
+TEST(NotifyService, HidesTheBeginningOfASecretThatWasCut) {
+    const auto tried = try_url("ntfy://u:CANARYCANARY@h/t", {.text = "m"},
+                               answer_of(400, R"({"error":")" + std::string(290, 'x') + R"(CANARYCANARY"})"));
+    EXPECT_EQ(tried.error(), "ntfy: " + std::string(290, 'x') + "***");
+}
+
+TEST(NotifyService, EndsADeliveryOfTooManyCalls) {
+    std::string url = "ifttt://id/?events=e";
+    for (int i = 1; i < 300; ++i) url += ",e";
+    const auto tried = try_url(url, {.text = "m"});
+    EXPECT_EQ(tried.calls.size(), 200u);
+    EXPECT_EQ(tried.error(), "ifttt: more than 200 calls for one message");
+}
+
 /// Malformed URLs and messages of one scheme with the word in every place.
 std::vector<std::string> spoilt(std::string_view scheme) {
     const auto begin = std::string(scheme) + "://";
