@@ -116,7 +116,10 @@ std::string json_of(const Params& params) {
         out += fmt::format("{}\"{}\":{}", out.size() > 1 ? "," : "", key, value);
     };
     const auto yes = [](bool value) { return std::string(value ? "true" : "false"); };
-    const auto time = [](Millis value) { return json_quoted(duration_text(value)); };
+    const auto time = [](Millis value) {
+        const bool whole = value.count() % 1000 == 0;
+        return whole ? fmt::format("\"{}s\"", value.count() / 1000) : fmt::format("\"{}ms\"", value.count());
+    };
     add("quality", json_quoted(params.quality));
     add("latency", json_quoted(params.latency));
     add("outFormat", json_quoted(base.out_format));
