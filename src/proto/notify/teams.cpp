@@ -33,8 +33,8 @@ Result<> check_workflow(std::string_view text) {
     const auto odd = [](unsigned char c) { return c <= 0x20 || c >= 0x7f || c == '"' || c == '\\'; };
     if (!text.starts_with(https) || std::any_of(text.begin(), text.end(), odd)) return unfit_webhook();
     text.remove_prefix(https.size());
-    const auto slash = text.find('/');
-    if (slash == std::string_view::npos) return unfit_webhook();
+    const auto slash = text.find_first_of("/?#");
+    if (slash == std::string_view::npos || text[slash] != '/') return unfit_webhook();
     const auto host = ascii_lowered(text.substr(0, text.find_first_of(":/")));
     const auto path = text.substr(slash);
     if (text.substr(0, slash).find('@') != std::string_view::npos || path.find("workflows/") == std::string_view::npos)
