@@ -114,6 +114,19 @@ std::string text_of(pid_t thread, const char* file) {
     return line;
 }
 
+/// It would answer when it likes, and everybody would wait.
+bool holds_the_signal(pid_t thread) {
+    std::ifstream in(fmt::format("/proc/self/task/{}/status", thread));
+    constexpr std::string_view label = "SigBlk:\t";
+    for (std::string line; std::getline(in, line);) {
+        if (!line.starts_with(label)) continue;
+        std::uint64_t held = 0;
+        std::from_chars(line.data() + label.size(), line.data() + line.size(), held, 16);
+        return (held >> (signal_number() - 1) & 1) != 0;
+    }
+    return false;
+}
+
 bool ask(pid_t thread, std::uint32_t round, std::size_t slot) {
     siginfo_t info{};
     info.si_code = SI_QUEUE;
@@ -174,7 +187,7 @@ pprof::Profile thread_stacks(std::string_view sample_type) {
     const auto round = all.round.fetch_add(1) + 1;
     std::vector<std::size_t> asked;
     for (std::size_t i = 0; i < threads.size(); ++i)
-        if (ready && ask(threads[i], round, i)) asked.push_back(i);
+        if (ready && !holds_the_signal(threads[i]) && ask(threads[i], round, i)) asked.push_back(i);
     wait_for(all, asked, round);
     std::map<std::pair<std::vector<std::uint64_t>, std::string>, std::int64_t> merged;
     for (std::size_t i = 0; i < threads.size(); ++i) {
