@@ -66,7 +66,7 @@ class Watched:
         archive = archive_of(root / "archive")
         ends = case.fake.channel(CHANNEL).begin(Shape(seconds=12))
         case.fake.channel(OTHER).begin(Shape(stays=True, seconds=60, window=60))
-        case.fake.fault(faults.reset(), kind="segment", seq=ends.shape.first + 4, channel=CHANNEL)
+        case.fake.fault(faults.cut(30_000), kind="segment", seq=ends.shape.first + 4, channel=CHANNEL)
         wishes = config(CHANNEL, OTHER, concat=True, scanDirectory=str(archive), labels=LABELS, cookiesFile=str(case.logged_in()))
         with WatchRun(case, wishes) as watch:
             watch.status()
@@ -163,6 +163,16 @@ def test_process_and_scrape_metrics_are_those_of_go_programs(watched, sample):
         assert ours[name].kind == sample[name].kind, name
     assert ours["target_info"].samples[0][1]["service_name"] == "weir"
     assert ours["target_info"].samples[0][1]["telemetry_sdk_language"] == "cpp"
+
+
+def test_the_heap_is_looked_at(watched):
+    if "WEIR_SANITIZED" in os.environ:
+        pytest.skip("a sanitizer allocates")
+    for name in ("alloc", "inuse", "sys"):
+        assert 1 << 20 < value(watched.late, f"go_memstats_heap_{name}_bytes") < 1 << 31, name
+    mallocs, frees = (value(watched.late, f"go_memstats_{what}_total") for what in ("mallocs", "frees"))
+    assert mallocs - frees == value(watched.late, "go_memstats_heap_objects") > 1000, "jemalloc counts its blocks"
+    assert value(watched.late, "go_goroutines") > 5 and value(watched.late, "go_threads") >= 2
 
 
 def test_counters_without_labels_are_there_from_the_beginning(watched):
