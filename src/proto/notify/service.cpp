@@ -52,12 +52,27 @@ constexpr SchemeRow rows[] = {
     {"zulip", make_zulip},
 };
 
+/// The token in "Bearer TOKEN" and in a URL that is an option's value.
+void add_long_words(std::vector<std::string>& all) {
+    constexpr std::size_t least = 12;
+    const auto whole = all;
+    for (const std::string_view text : whole) {
+        std::size_t begin = 0;
+        for (std::size_t i = 0; i <= text.size(); ++i) {
+            if (i < text.size() && std::string_view(" -/,:;&=?").find(text[i]) == std::string_view::npos) continue;
+            if (i - begin >= least && i - begin < text.size()) all.emplace_back(text.substr(begin, i - begin));
+            begin = i + 1;
+        }
+    }
+}
+
 /// What of the URL must not be repeated even when a server repeats it in its complaint.
 std::vector<std::string> secrets_of(const ServiceUrl& url, bool host_is_secret) {
     std::vector<std::string> all = url.segments();
     all.insert(all.end(), {url.user, url.password, url.fragment});
     if (host_is_secret) all.push_back(url.host);
     for (const auto& option : url.query) all.push_back(option.second);
+    add_long_words(all);
     std::erase_if(all, [](const std::string& one) { return one.size() < min_secret; });
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
     return all;

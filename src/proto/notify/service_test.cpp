@@ -67,6 +67,15 @@ TEST(NotifyService, HidesThemInTheErrorsOfTheTransportToo) {
     EXPECT_EQ((*delivery)->outcome().error().code, Errc::unreachable);
 }
 
+TEST(NotifyService, HidesTheTokenWithinALongerSecret) {
+    const auto service = make_service("generic://h/x?@Authorization=Bearer+CANARYCANARY");
+    ASSERT_TRUE(service);
+    const auto delivery = (*service)->deliver({.text = "m"}, test_surroundings());
+    ASSERT_TRUE(delivery);
+    (*delivery)->take(Error{Errc::unreachable, "header CANARYCANARY refused"});
+    EXPECT_EQ((*delivery)->outcome().error().text(), "generic: header *** refused");
+}
+
 TEST(NotifyService, HidesTheBeginningOfASecretThatWasCut) {
     const auto tried = try_url("ntfy://u:CANARYCANARY@h/t", {.text = "m"},
                                answer_of(400, R"({"error":")" + std::string(290, 'x') + R"(CANARYCANARY"})"));
