@@ -28,7 +28,7 @@ struct Reply {
     };
     int status = 200;
     std::string body = {};
-    std::vector<std::pair<std::string, std::string>> headers = {}, trailers = {};
+    std::vector<std::pair<std::string, std::string>> headers = {};
     How how = How::whole;
     std::size_t at = 0;
     std::size_t piece = 16u << 10;                     ///< bytes a piece
@@ -36,6 +36,7 @@ struct Reply {
     std::optional<std::uint64_t> content_length = {};  ///< as announced; none: as it is
     std::string redirected_to = {};                    ///< the URL after redirects
     bool no_length = false;                            ///< chunked, as live streams are
+    std::vector<std::pair<std::string, std::string>> trailers = {};
 };
 
 /// An HttpClient whose server is a function, in simulated time. Looks at the guard, the deadline and the limits as the
