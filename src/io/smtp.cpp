@@ -1,6 +1,7 @@
 #include "io/smtp.h"
 
 #include <curl/curl.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <cstring>
@@ -60,9 +61,22 @@ Error unfit(std::string what) {
     return {Errc::bad_input, std::move(what)};
 }
 
+std::string base64_of(std::string_view bytes) {
+    std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
+    const int size =
+        EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                        reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+    out.resize(static_cast<std::size_t>(size));
+    return out;
+}
+
 /// What the server said, fit for one line of a log. A server that repeats what it was given must not give a password away.
 std::string words_of(const Mail& mail, std::string said) {
-    if (!mail.secret.empty()) replace_all(said, mail.secret.reveal(), "***");
+    if (const auto& secret = mail.secret.reveal(); !secret.empty())
+        for (const auto& one :
+             {secret, base64_of(secret), base64_of(fmt::format("{0}{1}{0}{2}", '\0', mail.user, secret)),
+              base64_of(fmt::format("user={1}{0}auth=Bearer {2}{0}{0}", '\1', mail.user, secret))})
+            replace_all(said, one, "***");
     std::string out;
     append_printable(out, said.size() > max_words ? std::string_view(said).substr(0, max_words) : said);
     return out;
