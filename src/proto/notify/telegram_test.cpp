@@ -6,7 +6,7 @@
 namespace weir::notify {
 namespace {
 
-constexpr auto url = "telegram://123:CANARY-token@telegram?chats=1";
+constexpr auto chat_url = "telegram://123:CANARY-token@telegram?chats=1";
 const Reply taken = answer_of(200, R"({"ok":true})");
 
 TEST(NotifyTelegramText, LeavesAShortTextWhole) {
@@ -66,7 +66,7 @@ TEST(NotifyTelegram, SendsAllPiecesToEachChat) {
 }
 
 TEST(NotifyTelegram, PutsNoTitleWhereTheTextHasOne) {
-    const auto body = try_url(url, {.title = "T", .text = "**T**\n\nm", .title_in_text = true}, taken).http().body;
+    const auto body = try_url(chat_url, {.title = "T", .text = "**T**\n\nm", .title_in_text = true}, taken).http().body;
     EXPECT_TRUE(body.starts_with(R"({"text":"**T**\n\nm","chat_id")"));
     EXPECT_EQ(body.find("parse_mode"), std::string::npos);
 }
@@ -91,10 +91,10 @@ TEST(NotifyTelegram, RefusesWhatItCannotUse) {
 
 TEST(NotifyTelegram, TellsWhatTheServerSaid) {
     const auto tried =
-        try_url(url, {.text = "m"}, answer_of(401, R"({"ok":false,"description":"Unauthorized CANARY-token"})"));
+        try_url(chat_url, {.text = "m"}, answer_of(401, R"({"ok":false,"description":"Unauthorized CANARY-token"})"));
     EXPECT_EQ(tried.error(), "telegram: Unauthorized ***");
     EXPECT_EQ(tried.outcome.error().code, Errc::denied);
-    EXPECT_EQ(try_url(url, {.text = "m"}, answer_of(200, "<html>")).error(), "telegram: http 200");
+    EXPECT_EQ(try_url(chat_url, {.text = "m"}, answer_of(200, "<html>")).error(), "telegram: http 200");
 }
 
 }  // namespace
