@@ -13,15 +13,13 @@ namespace weir::otlp {
 namespace {
 
 using metrics::Family;
+using test::at;
 using test::decoded;
 using test::parsed;
 using test::sample;
 using Kind = Family::Kind;
 namespace json = boost::json;
 
-WallTime at(std::int64_t nanos) {
-    return WallTime(std::chrono::nanoseconds(nanos));
-}
 MetricsOptions options_of(Temporality temporality = Temporality::cumulative, bool exponential = false) {
     return {.temporality = temporality, .start = at(1000), .now = at(2000), .exponential = exponential};
 }

@@ -11,8 +11,14 @@
 #include <string_view>
 #include <vector>
 
+#include "base/time.h"
+
 /// The fixtures, and binary messages as the JSON form shows them, read by a table of their own.
 namespace weir::otlp::test {
+
+inline WallTime at(std::int64_t nanos) {
+    return WallTime(std::chrono::nanoseconds(nanos));
+}
 
 namespace json = boost::json;
 

@@ -9,6 +9,7 @@
 namespace weir::otlp {
 namespace {
 
+using test::at;
 using test::decoded;
 using test::parsed;
 using test::sample;
@@ -20,10 +21,6 @@ std::array<std::uint8_t, N> id(std::string_view hex) {
     for (std::size_t i = 0; i < N; ++i)
         out[i] = static_cast<std::uint8_t>(hex_value(hex[2 * i]) * 16 + hex_value(hex[2 * i + 1]));
     return out;
-}
-
-WallTime at(std::int64_t nanos) {
-    return WallTime(std::chrono::nanoseconds(nanos));
 }
 
 Resource sample_resource() {
