@@ -12,7 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int tries_to_switch = 3;
-constexpr std::int64_t same_date_ms = 2'000;
+constexpr std::int64_t agreeing_dates_ms = 2'000;
 constexpr std::uint64_t same_numbers = 3;  ///< units that one playlist may lag behind another
 constexpr std::size_t margin_lined_up = 2, margin_dated = 1;
 
@@ -168,7 +168,7 @@ void Lane::line_up(const MediaPlaylist& media, Cut& cut) const {
     bool agrees = true;
     if (dated) {
         const auto steps = static_cast<std::int64_t>(cut.number) - static_cast<std::int64_t>(all[at].sequence);
-        agrees = std::abs(*all[at].pdt + steps * millis(all[at].duration) - *cut.pdt) <= same_date_ms;
+        agrees = std::abs(*all[at].pdt + steps * millis(all[at].duration) - *cut.pdt) <= agreeing_dates_ms;
     }
     cut.lined_up = near && same_gen && agrees;
     if (cut.lined_up) {

@@ -311,6 +311,7 @@ double value_of(const std::string& body, const std::string& metric) {
 
 TEST_F(OtlpExporterTest, MetricsGoEachInterval) {
     auto counter = metrics::counter("weir_test_exporter_each_total", "A number");
+    const auto before = counter.value();
     counter.add(2);
     settings.metric_interval = 10s;
     start(false, true);
@@ -319,12 +320,13 @@ TEST_F(OtlpExporterTest, MetricsGoEachInterval) {
     counter.add(3);
     pass(10s);
     ASSERT_EQ(bodies.size(), 2u);
-    EXPECT_EQ(value_of(bodies[0], "weir_test_exporter_each"), 2);
-    EXPECT_EQ(value_of(bodies[1], "weir_test_exporter_each"), 5);
+    EXPECT_EQ(value_of(bodies[0], "weir_test_exporter_each"), before + 2);
+    EXPECT_EQ(value_of(bodies[1], "weir_test_exporter_each"), before + 5);
 }
 
 TEST_F(OtlpExporterTest, NoDifferenceIsLostWithAnExportThatFailed) {
     auto counter = metrics::counter("weir_test_exporter_delta_total", "A number");
+    const auto before = counter.value();
     counter.add(2);
     settings.metric_interval = 10s;
     settings.temporality = otlp::Temporality::delta;
@@ -336,7 +338,7 @@ TEST_F(OtlpExporterTest, NoDifferenceIsLostWithAnExportThatFailed) {
     counter.add(4);
     pass(10s);
     ASSERT_EQ(bodies.size(), 3u);
-    EXPECT_EQ(value_of(bodies[0], "weir_test_exporter_delta"), 2);
+    EXPECT_EQ(value_of(bodies[0], "weir_test_exporter_delta"), before + 2);
     EXPECT_EQ(value_of(bodies[1], "weir_test_exporter_delta"), 3);
     EXPECT_EQ(value_of(bodies[2], "weir_test_exporter_delta"), 7);
 }
