@@ -133,7 +133,7 @@ TEST(Fc2Config, TheDeployedExampleHasEveryKeyAndItsDefault) {
         EXPECT_THAT(text, testing::HasSubstr(key + ":"));
         ++keys;
     }
-    EXPECT_EQ(keys, 26);
+    EXPECT_EQ(keys, 27);
     EXPECT_EQ(loaded.config.notifier.formats.size(), 11u);
     for (const auto* key : {"enabled", "includeTitleInMessage", "noPriority", "urls", "title", "message", "priority"})
         EXPECT_THAT(text, testing::HasSubstr("  " + std::string(key) + ":"));
