@@ -67,6 +67,7 @@ private:
     SteadyTime deadline_;
     std::unique_ptr<SSL_CTX, ContextFree> tls_;
     bool tls_done_ = false;
+    int early_failure_ = 0;  ///< errno of the connecting
     std::string tls_error_;
     std::optional<int> connected_, published_, left_;  ///< the reason codes of CONNACK, PUBACK or PUBCOMP, DISCONNECT
     std::unique_ptr<mosquitto, ClientFree> client_;    ///< last: what it calls back to outlives it
@@ -214,6 +215,11 @@ Result<> MqttSession::wait_connected(SteadyTime until) {
         int failure = 0;
         socklen_t size = sizeof failure;
         getsockopt(mosquitto_socket(client_.get()), SOL_SOCKET, SO_ERROR, &failure, &size);
+        // TLS wrote before there was a connection, and may have taken the failure for itself.
+        sockaddr_storage peer{};
+        size = sizeof peer;
+        if (!failure && getpeername(mosquitto_socket(client_.get()), reinterpret_cast<sockaddr*>(&peer), &size) != 0)
+            failure = early_failure_ ? early_failure_ : ECONNREFUSED;
         if (failure) return unreachable(lowered(std::strerror(failure)));
         return {};
     }
@@ -231,6 +237,7 @@ Result<> MqttSession::connect(const std::string& address, SteadyTime until) {
     if (code != MOSQ_ERR_SUCCESS)
         return unreachable(code == MOSQ_ERR_ERRNO && os_error ? lowered(std::strerror(os_error))
                                                               : lowered(mosquitto_strerror(code)));
+    early_failure_ = os_error == EAGAIN || os_error == EINPROGRESS || os_error == ENOTCONN ? 0 : os_error;
     const int socket = mosquitto_socket(client_.get());
     fcntl(socket, F_SETFD, FD_CLOEXEC);
     return wait_connected(until);
@@ -253,6 +260,9 @@ Result<> MqttSession::drive(Done done) {
             (!tls_ || tls_done_))
             code = mosquitto_loop_write(client, 1);
         const int os_error = errno;
+        // libmosquitto takes a connection that broke within the handshake for one that is slow.
+        if (!may_write && !tls_done_ && code == MOSQ_ERR_SUCCESS && (*ready & (POLLHUP | POLLERR)))
+            return gone(MOSQ_ERR_CONN_LOST, 0);
         if (connected_ && *connected_ >= first_failure) return refused("connect", *connected_);
         if (left_ && *left_ >= first_failure) return refused("publish", *left_);
         if (code != MOSQ_ERR_SUCCESS && !done()) return gone(code, os_error);
