@@ -28,7 +28,8 @@ struct HttpRequest {
     Bytes body = {};
     std::optional<std::pair<std::uint64_t, std::uint64_t>> range = {};  ///< first, last byte
     bool media = false;  ///< HTTP/1.1 only, no content coding asked for; else HTTP/2 where it can be had, gzip and br
-    bool http2_only = false;  ///< for gRPC, with fetch(): HTTP/2 at once (without TLS by prior knowledge), no content coding
+    bool http2_only =
+        false;  ///< for gRPC, with fetch(): HTTP/2 at once (without TLS by prior knowledge), no content coding
     int max_redirects = 10;
     const UrlGuard* guard = nullptr;  ///< none: only schemes are checked
     CookieJar* cookies = nullptr;
@@ -77,7 +78,7 @@ public:
         std::string user_agent = "weir/0.1";
         int max_connections_per_host = 8;
         bool verify_tls = true;
-        std::string ca_file = {};                            ///< PEM; trusted instead of the system's and SSL_CERT_FILE's
+        std::string ca_file = {};  ///< PEM; trusted instead of the system's and SSL_CERT_FILE's
         std::string client_certificate = {}, client_key = {};  ///< PEM files, shown to who asks for them
     };
     static std::unique_ptr<HttpClient> create(Shard& shard, std::shared_ptr<Resolver> resolver, Settings settings);

@@ -65,7 +65,7 @@ private:
     FileLane& lane_;
     const Params& params_;
     const trace::Context trace_;  ///< the parent of its spans
-    std::string channel_;  ///< whose recording it is
+    std::string channel_;         ///< whose recording it is
     bool cancelled_ = false;
 };
 

@@ -13,7 +13,7 @@ namespace weir::apps {
 struct CleanOptions {
     Path root;
     Millis age = std::chrono::hours(48);
-    bool dry_run = false;           ///< everything is looked at and proved, nothing is touched
+    bool dry_run = false;                 ///< everything is looked at and proved, nothing is touched
     std::string tracer = "weir/cleaner";  ///< of its spans
     bool delete_corrupted = false;  ///< a joined file that is no media goes when all its parts are there and readable
 };

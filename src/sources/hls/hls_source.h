@@ -46,7 +46,7 @@ struct HlsSettings {
     /// A new address of the playlist at `url`, asked for when it is refused a few times in a row (403, 404, 410) and no multivariant
     /// playlist knows one; none, or an error: the old one is asked again. Its host is trusted as that of `url`.
     std::function<Task<Result<std::optional<Url>>>()> fresh_address = {};
-    std::uint64_t seed = 0;  ///< of the jitter; 0: from the system. Tests repeat with a fixed one
+    std::uint64_t seed = 0;     ///< of the jitter; 0: from the system. Tests repeat with a fixed one
     trace::Context trace = {};  ///< the parent of its spans: one for the reading, one for what it fetches
     /// What follow() asked for is followed now, or cannot be.
     std::function<void(const Result<>& outcome)> switched = [](const Result<>&) {};
