@@ -1,9 +1,8 @@
 #include "io/standard_routes.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 
+#include "base/gzip.h"
 #include "base/metrics.h"
 #include "base/text.h"
 
@@ -32,22 +31,6 @@ bool takes_gzip(const ServerRequest& request) {
     return false;
 }
 
-/// Empty: zlib has no memory.
-std::string gzipped(std::string text) {
-    z_stream z{};
-    constexpr int with_gzip_head = 15 + 16;
-    if (deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, with_gzip_head, 8, Z_DEFAULT_STRATEGY) != Z_OK) return {};
-    std::string out(deflateBound(&z, text.size()), '\0');
-    z.next_in = reinterpret_cast<Bytef*>(text.data());
-    z.avail_in = static_cast<uInt>(text.size());
-    z.next_out = reinterpret_cast<Bytef*>(out.data());
-    z.avail_out = static_cast<uInt>(out.size());
-    const bool whole = deflate(&z, Z_FINISH) == Z_STREAM_END;
-    out.resize(whole ? z.total_out : 0);
-    deflateEnd(&z);
-    return out;
-}
-
 metrics::Counter scrapes(int code) {
     return metrics::counter("promhttp_metric_handler_requests_total", "Total number of scrapes by HTTP status code.",
                             {{"code", std::to_string(code)}});
@@ -63,8 +46,8 @@ Task<void> answer_metrics(Exchange& exchange) {
     in_flight.add(1);
     auto text = metrics::metrics_text();
     std::vector<std::pair<std::string, std::string>> headers{{"Vary", "Accept-Encoding"}};
-    if (auto packed = takes_gzip(exchange.request()) ? gzipped(text) : std::string(); !packed.empty()) {
-        text = std::move(packed);
+    if (takes_gzip(exchange.request())) {
+        text = gzipped(text);
         headers.emplace_back("Content-Encoding", "gzip");
     }
     auto body = Bytes::copy_of(text);

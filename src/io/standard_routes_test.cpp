@@ -1,9 +1,9 @@
 #include "io/standard_routes.h"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include "base/metrics.h"
+#include "gunzip.h"
 #include "http_server_fixture.h"
 
 namespace weir {
@@ -12,20 +12,6 @@ namespace {
 using test::request;
 using test::talk;
 using test::with_server;
-
-std::string unpacked(std::string packed) {
-    z_stream z{};
-    EXPECT_EQ(inflateInit2(&z, 15 + 16), Z_OK);
-    std::string out(8u << 20, '\0');
-    z.next_in = reinterpret_cast<Bytef*>(packed.data());
-    z.avail_in = static_cast<uInt>(packed.size());
-    z.next_out = reinterpret_cast<Bytef*>(out.data());
-    z.avail_out = static_cast<uInt>(out.size());
-    EXPECT_EQ(inflate(&z, Z_FINISH), Z_STREAM_END);
-    out.resize(z.total_out);
-    inflateEnd(&z);
-    return out;
-}
 
 TEST(StandardRoutes, MetricsComeGzippedToWhoTakesThat) {
     const struct {
@@ -42,7 +28,7 @@ TEST(StandardRoutes, MetricsComeGzippedToWhoTakesThat) {
             const auto answer = co_await talk(shards, server, request("GET /metrics", field));
             const auto body = answer.substr(answer.find("\r\n\r\n") + 4);
             EXPECT_EQ(answer.find("Content-Encoding: gzip\r\n") != answer.npos, c.gzip) << c.accept;
-            const auto text = c.gzip ? unpacked(body) : body;
+            const auto text = c.gzip ? test::gunzipped(body).value_or("") : body;
             EXPECT_NE(text.find("# TYPE promhttp_metric_handler_requests_total counter\n"), text.npos) << c.accept;
             EXPECT_TRUE(text.ends_with("\n")) << c.accept;
         }

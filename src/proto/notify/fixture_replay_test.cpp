@@ -90,8 +90,7 @@ void add_url(json::object& out, std::string_view url) {
     auto authority = std::string(url.substr(begin, authority_end - begin));
     authority.erase(0, authority.rfind('@') + 1);  // Go makes a header of it
     for (const auto& [scheme, port] : {std::pair{"https://", ":443"}, std::pair{"http://", ":80"}})
-        if (url.starts_with(scheme) && authority.ends_with(port))
-            authority.resize(authority.size() - std::string_view(port).size());
+        if (url.starts_with(scheme) && authority.ends_with(port)) authority.erase(authority.rfind(':'));
     const auto path_end = std::min(url.find('?', authority_end), url.size());
     out["origin"] = std::string(url.substr(0, begin)) + authority;
     out["path"] = path_parts(url.substr(authority_end, path_end - authority_end));

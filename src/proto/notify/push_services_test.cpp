@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <zlib.h>
 
+#include "gunzip.h"
 #include "proto/notify/notify_test_calls.h"
 #include "proto/notify/sealed_message.h"
 #include "proto/notify/service_url.h"
@@ -193,17 +193,8 @@ std::string opened(const std::string& sealed, const std::string& key) {
     const int good = EVP_DecryptFinal_ex(context, reinterpret_cast<unsigned char*>(packed.data()) + first, &last);
     EVP_CIPHER_CTX_free(context);
     if (good != 1) return "";
-    std::string out(100'000, '\0');
-    z_stream stream{};
-    stream.next_in = reinterpret_cast<unsigned char*>(packed.data());
-    stream.avail_in = static_cast<uInt>(first + last);
-    stream.next_out = reinterpret_cast<unsigned char*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    inflateInit2(&stream, 15 + 16);
-    const int ended = inflate(&stream, Z_FINISH);
-    out.resize(stream.total_out);
-    inflateEnd(&stream);
-    return ended == Z_STREAM_END ? out : "";
+    packed.resize(static_cast<std::size_t>(first + last));
+    return test::gunzipped(packed).value_or("");
 }
 
 TEST(NotifyPushover, SealsTextAndTitleUnderItsKey) {

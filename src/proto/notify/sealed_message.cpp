@@ -3,10 +3,10 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <zlib.h>
 
 #include <memory>
 
+#include "base/gzip.h"
 #include "proto/notify/deliveries.h"
 
 namespace weir::notify {
@@ -19,23 +19,6 @@ const unsigned char* bytes_of(std::string_view text) {
 Error sealing_failed(std::string_view what) {
     ERR_clear_error();
     return Error{Errc::internal, std::string(what)};
-}
-
-Result<std::string> gzipped(std::string_view text) {
-    constexpr int window = 15, gzip = 16, memory = 8;
-    z_stream stream{};
-    if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, window + gzip, memory, Z_DEFAULT_STRATEGY) != Z_OK)
-        return sealing_failed("zlib did not begin");
-    std::string out(deflateBound(&stream, static_cast<uLong>(text.size())), '\0');
-    stream.next_in = const_cast<unsigned char*>(bytes_of(text));
-    stream.avail_in = static_cast<uInt>(text.size());
-    stream.next_out = reinterpret_cast<unsigned char*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    const int ended = deflate(&stream, Z_FINISH);
-    out.resize(stream.total_out);
-    deflateEnd(&stream);
-    if (ended != Z_STREAM_END) return sealing_failed("zlib did not end");
-    return out;
 }
 
 Result<std::string> encrypted(std::string_view plain, std::string_view key, std::string_view iv) {
@@ -56,9 +39,7 @@ Result<std::string> encrypted(std::string_view plain, std::string_view key, std:
 
 Result<std::string> sealed_message(std::string_view text, std::string_view key, std::string_view iv) {
     if (key.size() != 32 || iv.size() != 16) return sealing_failed("a key of 32 and an IV of 16 bytes are needed");
-    const auto packed = gzipped(text);
-    if (!packed) return packed.error();
-    const auto cipher = encrypted(*packed, key, iv);
+    const auto cipher = encrypted(gzipped(text, GzipEffort::small), key, iv);
     if (!cipher) return cipher.error();
     auto out = std::string(iv) + *cipher;
     unsigned char mac[EVP_MAX_MD_SIZE];

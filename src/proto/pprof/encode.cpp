@@ -1,4 +1,3 @@
-#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -7,6 +6,7 @@
 #include <protozero/pbf_writer.hpp>
 #include <tuple>
 
+#include "base/gzip.h"
 #include "proto/pprof/profile.h"
 
 namespace weir::pprof {
@@ -170,27 +170,10 @@ private:
     std::vector<About> about_;
 };
 
-std::string gzip(std::string_view plain) {
-    z_stream z{};
-    constexpr int gzip_wrapping = 16, window_bits = 15, memory_level = 8;
-    WEIR_ASSERT(deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, window_bits + gzip_wrapping, memory_level,
-                             Z_DEFAULT_STRATEGY) == Z_OK);
-    WEIR_ASSERT(plain.size() <= std::numeric_limits<uInt>::max());
-    std::string out(deflateBound(&z, plain.size()), '\0');
-    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
-    z.avail_in = static_cast<uInt>(plain.size());
-    z.next_out = reinterpret_cast<Bytef*>(out.data());
-    z.avail_out = static_cast<uInt>(out.size());
-    WEIR_ASSERT(deflate(&z, Z_FINISH) == Z_STREAM_END);
-    out.resize(z.total_out);
-    deflateEnd(&z);
-    return out;
-}
-
 }  // namespace
 
 std::string encode(const Profile& profile, const Symbols& symbols) {
-    return gzip(Message(profile, symbols).finish());
+    return gzipped(Message(profile, symbols).finish());
 }
 
 }  // namespace weir::pprof

@@ -2,13 +2,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <cstring>
 #include <fstream>
 #include <iterator>
 #include <protozero/pbf_reader.hpp>
 #include <set>
+
+#include "gunzip.h"
 
 namespace weir::pprof {
 namespace {
@@ -23,17 +24,9 @@ std::string sample_file(const std::string& name) {
 }
 
 std::string gunzip(const std::string& packed) {
-    z_stream z{};
-    EXPECT_EQ(inflateInit2(&z, 16 + 15), Z_OK);
-    std::string out(1u << 20, '\0');
-    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
-    z.avail_in = static_cast<uInt>(packed.size());
-    z.next_out = reinterpret_cast<Bytef*>(out.data());
-    z.avail_out = static_cast<uInt>(out.size());
-    EXPECT_EQ(inflate(&z, Z_FINISH), Z_STREAM_END);
-    out.resize(z.total_out);
-    inflateEnd(&z);
-    return out;
+    const auto plain = test::gunzipped(packed);
+    EXPECT_TRUE(plain);
+    return plain.value_or("");
 }
 
 /// A message as field numbers say: numbers (packed ones too) and the bytes of what is inside.

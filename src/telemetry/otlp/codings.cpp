@@ -1,10 +1,5 @@
 #include "telemetry/otlp/codings.h"
 
-#include <zlib.h>
-
-#include <limits>
-
-#include "base/error.h"
 #include "base/text.h"
 
 namespace weir::telemetry {
@@ -20,25 +15,6 @@ int base64_value(char c) {
 }
 
 }  // namespace
-
-std::string gzipped(std::string_view plain) {
-    constexpr int window_with_gzip_head = 15 + 16, memory_level = 8;
-    WEIR_ASSERT(plain.size() <= std::numeric_limits<uInt>::max());
-    z_stream stream{};
-    const int begun =
-        deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, window_with_gzip_head, memory_level, Z_DEFAULT_STRATEGY);
-    WEIR_ASSERT(begun == Z_OK);
-    std::string packed(deflateBound(&stream, static_cast<uLong>(plain.size())), '\0');
-    stream.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(plain.data()));
-    stream.avail_in = static_cast<uInt>(plain.size());
-    stream.next_out = reinterpret_cast<Bytef*>(packed.data());
-    stream.avail_out = static_cast<uInt>(packed.size());
-    const int done = deflate(&stream, Z_FINISH);
-    WEIR_ASSERT(done == Z_STREAM_END);
-    packed.resize(stream.total_out);
-    deflateEnd(&stream);
-    return packed;
-}
 
 std::optional<std::string> from_base64(std::string_view text) {
     while (text.ends_with('=')) text.remove_suffix(1);

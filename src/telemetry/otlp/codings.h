@@ -5,9 +5,6 @@
 
 namespace weir::telemetry {
 
-/// RFC 1952, quickly rather than small.
-[[nodiscard]] std::string gzipped(std::string_view plain);
-
 /// RFC 4648, both alphabets, with or without padding; nothing when it is neither.
 [[nodiscard]] std::optional<std::string> from_base64(std::string_view text);
 

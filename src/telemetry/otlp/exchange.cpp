@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/gzip.h"
 #include "base/numbers.h"
 #include "base/text.h"
 #include "telemetry/otlp/codings.h"
