@@ -15,9 +15,6 @@ pkg_check_modules(mosquitto REQUIRED IMPORTED_TARGET libmosquitto)
 # Headers only: loaded by the first profile (docs/decisions/0010).
 pkg_check_modules(profiler REQUIRED libprofiler)
 pkg_check_modules(dw REQUIRED libdw)
-if(NOT WEIR_SANITIZE)
-  pkg_check_modules(jemalloc REQUIRED IMPORTED_TARGET jemalloc)
-endif()
 pkg_check_modules(zlib REQUIRED IMPORTED_TARGET zlib)
 # Header only.
 find_path(PROTOZERO_INCLUDE protozero/pbf_writer.hpp REQUIRED)

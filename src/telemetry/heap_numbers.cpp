@@ -4,9 +4,7 @@
 
 #include <cstddef>
 
-// jemalloc's own entry; null where another allocator is linked.
-extern "C" int mallctl(const char* name, void* old_value, std::size_t* old_size, void* new_value, std::size_t new_size)
-    __attribute__((weak));
+#include "telemetry/allocator.h"
 
 namespace weir::telemetry {
 namespace {
@@ -15,13 +13,13 @@ template <class T>
 std::uint64_t ask(const char* name) {
     T value{};
     std::size_t size = sizeof value;
-    return mallctl(name, &value, &size, nullptr, 0) == 0 ? static_cast<std::uint64_t>(value) : 0;
+    return allocator_control()(name, &value, &size, nullptr, 0) == 0 ? static_cast<std::uint64_t>(value) : 0;
 }
 
 HeapNumbers of_jemalloc() {
     std::uint64_t epoch = 1;
     std::size_t size = sizeof epoch;
-    (void)mallctl("epoch", &epoch, &size, &epoch, size);  // it answers from a copy that this renews
+    (void)allocator_control()("epoch", &epoch, &size, &epoch, size);  // it answers from a copy that this renews
     HeapNumbers n;
     n.allocated = ask<std::size_t>("stats.allocated");
     n.active = ask<std::size_t>("stats.active");
@@ -47,7 +45,7 @@ HeapNumbers of_glibc() {
 }  // namespace
 
 bool heap_is_jemalloc() noexcept {
-    return mallctl != nullptr;
+    return allocator_control() != nullptr;
 }
 
 HeapNumbers heap_numbers() {

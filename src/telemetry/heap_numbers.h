@@ -11,7 +11,7 @@ struct HeapNumbers {
     std::uint64_t released = 0;            ///< of those, given back
     std::uint64_t mallocs = 0, frees = 0;  ///< blocks, since the start; 0 where nobody counts them (glibc)
 };
-/// By jemalloc when it is linked, else by mallinfo2(); zeros where a sanitizer allocates.
+/// By jemalloc when it allocates here, else by mallinfo2(); zeros where a sanitizer allocates.
 /// threads  any
 [[nodiscard]] HeapNumbers heap_numbers();
 [[nodiscard]] bool heap_is_jemalloc() noexcept;

@@ -39,3 +39,8 @@ def test_libav_is_loaded_by_the_media_tool_alone():
     assert not re.search(r"NEEDED.*libav", readelf("-d"))
     versions = subprocess.run([BINARY, "version"], capture_output=True, text=True, check=True).stdout
     assert re.search(r"libavformat\s+\d+\.", versions)
+
+
+def test_profilers_are_loaded_when_somebody_wants_them():
+    """The relay has 25 MB for 500 viewers (docs/decisions/0010)."""
+    assert not re.search(r"NEEDED.*lib(jemalloc|profiler|dw|unwind)", readelf("-d"))

@@ -12,6 +12,7 @@
 #include "faces/cli/status_options.h"
 #include "faces/cli/telemetry_session.h"
 #include "runtime/deadline.h"
+#include "telemetry/allocator.h"
 #include "telemetry/process_metrics.h"
 #include "telemetry/update_check.h"
 
@@ -136,6 +137,7 @@ private:
 }  // namespace
 
 int run_fc2_watch(const Fc2WatchArguments& a) {
+    telemetry::be_heap_profiled();
     auto hosts = fc2::hosts_from_environment();
     if (!hosts) return complain(hosts.error().text(), exit_wrong_use);
     auto page = status_settings(a.status, a.config);

@@ -2,34 +2,27 @@
 
 #include <algorithm>
 
+#include "telemetry/allocator.h"
 #include "telemetry/profiles/memory_file.h"
 #include "telemetry/profiles/profiles.h"
-
-// jemalloc's own entry; null where another allocator is linked.
-extern "C" int mallctl(const char* name, void* old_value, std::size_t* old_size, void* new_value, std::size_t new_size)
-    __attribute__((weak));
 
 namespace weir::telemetry {
 
 bool heap_profiles() noexcept {
+    const auto control = allocator_control();
     bool on = false;
     std::size_t size = sizeof on;
-    return mallctl && mallctl("opt.prof", &on, &size, nullptr, 0) == 0 && on;
-}
-
-bool sample_the_heap() noexcept {
-    bool on = true;
-    return heap_profiles() && mallctl("prof.active", nullptr, nullptr, &on, sizeof on) == 0;
+    return control && control("opt.prof", &on, &size, nullptr, 0) == 0 && on;
 }
 
 Result<pprof::Profile> heap_profile() {
     constexpr std::size_t max_file = 64u << 20;
-    if (!heap_profiles()) return Error{Errc::unsupported, "this program has no heap profiler"};
+    if (!heap_profiles()) return Error{Errc::unsupported, "this process has no heap profiler"};
     auto file = MemoryFile::create("weir-heap-profile");
     if (!file) return file.error();
     const auto path = file->path();
     const char* name = path.c_str();
-    if (const int err = mallctl("prof.dump", nullptr, nullptr, &name, sizeof name); err != 0)
+    if (const int err = allocator_control()("prof.dump", nullptr, nullptr, &name, sizeof name); err != 0)
         return from_errno(err, "heap profile");
     auto text = file->read(max_file);
     if (!text) return text.error();
@@ -41,9 +34,10 @@ Result<pprof::Profile> heap_profile() {
 }
 
 void give_memory_back() noexcept {
-    if (!mallctl) return;
-    (void)mallctl("thread.tcache.flush", nullptr, nullptr, nullptr, 0);
-    (void)mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0);  // 4096: MALLCTL_ARENAS_ALL
+    const auto control = allocator_control();
+    if (!control) return;
+    (void)control("thread.tcache.flush", nullptr, nullptr, nullptr, 0);
+    (void)control("arena.4096.purge", nullptr, nullptr, nullptr, 0);  // 4096: MALLCTL_ARENAS_ALL
 }
 
 void strip_callee(pprof::Profile& profile, std::string_view file_part) {

@@ -3,10 +3,7 @@
 
 namespace weir::telemetry {
 
-/// From now on jemalloc takes a sample every 512 KiB (docs/decisions/0010). False: there is no profiler in this program.
-bool sample_the_heap() noexcept;
-
-/// What was allocated since sample_the_heap(), and what of it is there still: alloc_objects, alloc_space, inuse_objects, inuse_space.
+/// What was allocated since the start, and what of it is there still: alloc_objects, alloc_space, inuse_objects, inuse_space.
 /// The allocator's own frames are taken off. Errors: unsupported; io
 /// threads  one at a time; milliseconds
 [[nodiscard]] Result<pprof::Profile> heap_profile();

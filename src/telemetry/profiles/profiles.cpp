@@ -158,7 +158,6 @@ Task<void> to_the_folder(ProfilerPtr profiler, weir::Exchange& exchange) {
 }  // namespace
 
 void add_profile_routes(HttpServer& server, Gate gate) {
-    (void)sample_the_heap();
     const auto profiler = std::make_shared<Profiler>(std::move(gate));
     const std::string root(profile_folder);
     server.route("GET HEAD", root.substr(0, root.size() - 1),

@@ -17,7 +17,7 @@ using Gate = std::function<Task<bool>(weir::Exchange&)>;
 /// threads  routes: any shard
 void add_profile_routes(HttpServer& server, Gate gate);
 
-/// Is the heap profiler in this build (not with sanitizers)?
+/// Is the heap profiler on in this process (allocator.h)?
 [[nodiscard]] bool heap_profiles() noexcept;
 
 }  // namespace weir::telemetry
