@@ -178,6 +178,7 @@ Result<> MqttSession::make_client() {
 }
 
 Result<std::vector<std::string>> MqttSession::addresses() const {
+    if (!plan_.addresses.empty()) return plan_.addresses;
     addrinfo hints{};
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;

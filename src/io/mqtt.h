@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/secret.h"
@@ -12,6 +13,8 @@ namespace weir {
 /// One MQTT 5 PUBLISH, in a connection of its own.
 struct MqttPublish {
     std::string host;  ///< a name or an address; IPv6 without brackets
+    std::vector<std::string> addresses =
+        {};  ///< where `host` is, numeric; empty: the system looks it up, by its own limits
     std::uint16_t port = 1883;
     bool tls = false, verify_tls = true;
     std::string user;
@@ -30,7 +33,7 @@ struct MqttPublish {
 ///         cancelled; denied: "MQTT connect failed: reason code 0x87 - Not authorized", "MQTT publish failed: reason code 0x..  - …" (busy
 ///         where the code says that later may do). One line; never the password
 /// limits  payload 1 MiB, topic 65535 bytes
-/// threads  any; `cancelled` may be set from another. The name look-up is the system's and ends by its own limits
+/// threads  any; `cancelled` may be set from another.
 /// source  OASIS MQTT 5.0; protocols/notify.md 7
 [[nodiscard]] Result<> publish_mqtt(const MqttPublish& publish, const std::atomic<bool>& cancelled);
 

@@ -72,6 +72,14 @@ TEST(Mqtt, TellsThatAHostHasNoAddress) {
     EXPECT_THAT(error.text(), Not(HasSubstr("canary")));
 }
 
+TEST(Mqtt, TakesAddressesThatAreKnownAlready) {
+    const BoundPort deaf(BoundPort::Kind::deaf);
+    auto publish = publish_to("nowhere.invalid", deaf.port);
+    publish.addresses = {"127.0.0.1"};
+    EXPECT_EQ(failure_of(publish).text(),
+              fmt::format("cannot connect to nowhere.invalid port {}: connection refused", deaf.port));
+}
+
 TEST(Mqtt, GivesUpOnABrokerThatSaysNothing) {
     const BoundPort mute(BoundPort::Kind::mute);
     for (const bool tls : {false, true}) {

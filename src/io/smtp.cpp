@@ -167,6 +167,17 @@ Result<long> tls_of(const Mail& mail) {
     return CURLUSESSL_ALL;
 }
 
+/// "+host:port:address,address", or nothing where there is nothing to look up.
+std::string known_addresses(const Mail& mail) {
+    if (mail.addresses.empty() || mail.addresses.front() == mail.host) return {};
+    std::string out;
+    for (const auto& one : mail.addresses) {
+        out += out.empty() ? fmt::format("+{}:{}:", mail.host, mail.port) : ",";
+        out += one.find(':') == std::string::npos ? one : "[" + one + "]";
+    }
+    return out;
+}
+
 template <class T>
 void set(CURL* easy, CURLoption option, T value) {
     WEIR_ASSERT(curl_easy_setopt(easy, option, value) == CURLE_OK);
@@ -211,7 +222,11 @@ Result<> send_mail(const Mail& mail, const std::atomic<bool>& cancelled) {
     const auto from = fmt::format("<{}>", mail.from), to = fmt::format("<{}>", mail.to);
     const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> recipients(curl_slist_append(nullptr, to.c_str()),
                                                                                  &curl_slist_free_all);
+    const auto known = known_addresses(mail);
+    const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> addresses(
+        known.empty() ? nullptr : curl_slist_append(nullptr, known.c_str()), &curl_slist_free_all);
     set(easy, CURLOPT_URL, url.c_str());
+    if (addresses) set(easy, CURLOPT_RESOLVE, addresses.get());
     set(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     set(easy, CURLOPT_PROXY, "");
     set(easy, CURLOPT_NOSIGNAL, 1L);

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/secret.h"
@@ -16,6 +17,8 @@ struct Mail {
     enum class Tls : std::uint8_t { never, if_offered, required, implicit };
 
     std::string host;  ///< a name or an address; IPv6 without brackets
+    std::vector<std::string> addresses =
+        {};  ///< where `host` is, numeric; empty: the system looks it up, by its own limits
     std::uint16_t port = 25;
     Tls tls = Tls::if_offered;
     bool verify_tls = true;

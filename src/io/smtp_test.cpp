@@ -61,6 +61,14 @@ TEST(Smtp, TellsThatAHostHasNoAddress) {
     EXPECT_EQ(error.text(), "cannot resolve nowhere.invalid");
 }
 
+TEST(Smtp, TakesAddressesThatAreKnownAlready) {
+    const DeafPort deaf;
+    auto mail = mail_to("nowhere.invalid", deaf.port);
+    mail.addresses = {"127.0.0.1"};
+    EXPECT_EQ(failure_of(mail).text(),
+              fmt::format("cannot connect to nowhere.invalid port {}: connection refused", deaf.port));
+}
+
 TEST(Smtp, SendsNoPasswordInClearToAnotherMachine) {
     auto mail = mail_to("mail.invalid", 25);
     mail.tls = Mail::Tls::never;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/mqtt.h"
+#include "io/resolver.h"
 #include "io/smtp.h"
 #include "proto/notify/deliveries.h"
 #include "proto/notify/service_url.h"
@@ -17,7 +18,7 @@ namespace {
 constexpr Millis call_limit{10'000};
 constexpr std::size_t shortest_secret = 5, longest_text = 300;
 
-Result<> send_mail_call(const notify::MailCall& call, const std::atomic<bool>& cancelled) {
+Mail mail_of(const notify::MailCall& call) {
     Mail mail;
     mail.host = call.host;
     mail.port = call.port;
@@ -31,12 +32,12 @@ Result<> send_mail_call(const notify::MailCall& call, const std::atomic<bool>& c
     mail.to = call.to;
     mail.message = call.message;
     mail.timeout = call.timeout;
-    return send_mail(mail, cancelled);
+    return mail;
 }
 static_assert(static_cast<int>(Mail::Tls::implicit) == static_cast<int>(notify::MailCall::Tls::implicit));
 static_assert(static_cast<int>(Mail::Auth::oauth2) == static_cast<int>(notify::MailCall::Auth::oauth2));
 
-Result<> publish_call(const notify::MqttCall& call, const std::atomic<bool>& cancelled) {
+MqttPublish publish_of(const notify::MqttCall& call) {
     MqttPublish publish;
     publish.host = call.host;
     publish.port = call.port;
@@ -51,7 +52,7 @@ Result<> publish_call(const notify::MqttCall& call, const std::atomic<bool>& can
     publish.qos = call.qos;
     publish.retain = call.retain;
     publish.timeout = call_limit;
-    return publish_mqtt(publish, cancelled);
+    return publish;
 }
 
 /// "https://user@host/path?query" to "https://host".
@@ -95,16 +96,15 @@ std::string Scrubber::clean(std::string_view text) const {
     return notify::cut_bytes(out, longest_text);
 }
 
-Caller::Caller(Shard& shard, HttpClient& http) : shard_(shard), http_(http) {}
+Caller::Caller(Shard& shard, HttpClient& http, std::shared_ptr<Resolver> resolver)
+    : shard_(shard), http_(http), resolver_(std::move(resolver)) {}
 Caller::~Caller() = default;
 
 Task<Result<notify::Reply>> Caller::make(notify::Call call, std::optional<Millis>* retry_after) {
     if (retry_after) retry_after->reset();
     if (auto* http = std::get_if<notify::HttpCall>(&call)) return http_call(std::move(*http), retry_after);
-    if (auto* mail = std::get_if<notify::MailCall>(&call))
-        return blocking([one = std::move(*mail)](const auto& cancelled) { return send_mail_call(one, cancelled); });
-    if (auto* mqtt = std::get_if<notify::MqttCall>(&call))
-        return blocking([one = std::move(*mqtt)](const auto& cancelled) { return publish_call(one, cancelled); });
+    if (auto* mail = std::get_if<notify::MailCall>(&call)) return mail_call(std::move(*mail));
+    if (auto* mqtt = std::get_if<notify::MqttCall>(&call)) return mqtt_call(std::move(*mqtt));
     struct Told {
         static Task<Result<notify::Reply>> tell(notify::LogCall line) {
             WEIR_LOG(info, "notification", {"title", line.title}, {"text", line.text});
@@ -134,6 +134,41 @@ Task<Result<notify::Reply>> Caller::http_call(notify::HttpCall call, std::option
     reply.headers = std::move(answer->head.headers);
     reply.body = std::move(answer->body);
     co_return reply;
+}
+
+/// Takes the time it needed off `patience`.
+Task<Result<std::vector<std::string>>> Caller::addresses_of(std::string host, Millis& patience) {
+    if (!resolver_) resolver_ = Resolver::create(1);
+    const auto until = shard_.clock().now() + patience;
+    auto found = co_await resolver_->resolve(std::move(host), patience);
+    patience = std::max(Millis{1}, std::chrono::ceil<Millis>(until - shard_.clock().now()));
+    co_return found;
+}
+
+Task<Result<notify::Reply>> Caller::mail_call(notify::MailCall call) {
+    co_await errors_not_throws();
+    Mail mail = mail_of(call);
+    auto addresses = co_await addresses_of(mail.host, mail.timeout);
+    if (!addresses) co_return addresses.error();
+    mail.addresses = std::move(*addresses);
+    std::function<Result<>(const std::atomic<bool>&)> job = [mail](const auto& cancelled) {
+        return send_mail(mail, cancelled);
+    };
+    auto done = co_await blocking(std::move(job));
+    co_return done;
+}
+
+Task<Result<notify::Reply>> Caller::mqtt_call(notify::MqttCall call) {
+    co_await errors_not_throws();
+    MqttPublish publish = publish_of(call);
+    auto addresses = co_await addresses_of(publish.host, publish.timeout);
+    if (!addresses) co_return addresses.error();
+    publish.addresses = std::move(*addresses);
+    std::function<Result<>(const std::atomic<bool>&)> job = [publish](const auto& cancelled) {
+        return publish_mqtt(publish, cancelled);
+    };
+    auto done = co_await blocking(std::move(job));
+    co_return done;
 }
 
 Task<Result<notify::Reply>> Caller::blocking(std::function<Result<>(const std::atomic<bool>&)> job) {
