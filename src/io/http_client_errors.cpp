@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 
+#include "base/numbers.h"
 #include "base/secret.h"
 #include "io/http_client.h"
 #include "io/http_client_transfer.h"
@@ -117,6 +119,12 @@ std::optional<Millis> retry_after(const HttpHead& head) {
         const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
         if (error != std::errc{} || seconds > longest_retry.count() / 1000) return longest_retry;
         return std::chrono::seconds(seconds);
+    }
+    if (text->find_first_not_of("0123456789.") == text->npos) {  // Discord counts in fractions
+        const auto seconds = parse_number(*text);
+        if (!seconds) return std::nullopt;
+        const auto most = static_cast<double>(longest_retry.count());
+        return Millis(static_cast<std::int64_t>(std::min(std::ceil(*seconds * 1000), most)));
     }
     const auto when = curl_getdate(text->c_str(), nullptr);
     if (when < 0) return std::nullopt;

@@ -451,16 +451,16 @@ TEST_P(RetryAfter, IsReadWithinAnHour) {
     EXPECT_EQ(status_error(head).retry_after, GetParam().wait);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, RetryAfter,
-                         testing::Values(RetryCase{"Seconds", "120", Millis(120'000)},
-                                         RetryCase{"Zero", "0", Millis(0)},
-                                         RetryCase{"TooLong", "86400", Millis(3'600'000)},
-                                         RetryCase{"Overflow", "99999999999999999999999", Millis(3'600'000)},
-                                         RetryCase{"Date", "Wed, 21 Oct 2026 07:28:30 GMT", Millis(30'000)},
-                                         RetryCase{"PastDate", "Wed, 21 Oct 2015 07:28:00 GMT", Millis(0)},
-                                         RetryCase{"Nonsense", "soon", std::nullopt},
-                                         RetryCase{"Negative", "-5", std::nullopt}),
-                         [](const auto& c) { return c.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Cases, RetryAfter,
+    testing::Values(RetryCase{"Seconds", "120", Millis(120'000)}, RetryCase{"Zero", "0", Millis(0)},
+                    RetryCase{"TooLong", "86400", Millis(3'600'000)},
+                    RetryCase{"Overflow", "99999999999999999999999", Millis(3'600'000)},
+                    RetryCase{"Date", "Wed, 21 Oct 2026 07:28:30 GMT", Millis(30'000)},
+                    RetryCase{"PastDate", "Wed, 21 Oct 2015 07:28:00 GMT", Millis(0)},
+                    RetryCase{"Fraction", "2.5", Millis(2'500)}, RetryCase{"NoFraction", "1.2.3", std::nullopt},
+                    RetryCase{"Nonsense", "soon", std::nullopt}, RetryCase{"Negative", "-5", std::nullopt}),
+    [](const auto& c) { return c.param.name; });
 
 }  // namespace
 }  // namespace weir

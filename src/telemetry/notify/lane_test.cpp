@@ -144,6 +144,7 @@ INSTANTIATE_TEST_SUITE_P(
         TryCase{"Http400", {.status = 400}, {0}}, TryCase{"Http401", {.status = 401}, {0}},
         TryCase{"Http404", {.status = 404}, {0}},
         TryCase{"Asked7s", {.status = 429, .headers = {{"retry-after", "7"}}}, {0, 70, 140, 210, 290, 451}},
+        TryCase{"AskedAFraction", {.status = 429, .headers = {{"retry-after", "6.5"}}}, {0, 65, 130, 195, 275, 436}},
         TryCase{"AskedAnHour", {.status = 503, .headers = {{"retry-after", "3600"}}}, {0, 600, 1200, 1800, 2400}}),
     [](const auto& p) { return p.param.name; });
 
