@@ -171,6 +171,11 @@ def test_wrong_use_is_one_clear_line(tmp_path, arguments, env, told):
     assert told in ran.check_one_clear_line() and CANARY not in ran.stderr
 
 
+def test_no_url_on_standard_input_is_wrong_use(tmp_path):
+    ran = notify("-", cwd=tmp_path, expect=WRONG_USE)
+    assert "no url on standard input" in ran.check_one_clear_line()
+
+
 def test_the_help_lists_services_and_examples(tmp_path):
     for words in (["notify", "--help"], ["notify", "test", "--help"]):
         text = run(*words, cwd=tmp_path, expect=WHOLE).stdout

@@ -7,6 +7,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <optional>
 #include <utility>
@@ -61,10 +62,10 @@ void show(const Sender::Outcome& outcome, std::size_t number, bool json) {
 
 class Test {
 public:
-    Test(Shard& shard, const NotifyTestArguments& arguments)
+    Test(Shard& shard, const NotifyTestArguments& arguments, std::vector<std::string> urls)
         : arguments_(arguments),
           http_(HttpClient::create(shard, Resolver::create(), {})),
-          made_(Sender::create(shard, *http_, {.urls = with_standard_input(arguments.urls)})) {}
+          made_(Sender::create(shard, *http_, {.urls = std::move(urls)})) {}
 
     Task<int> run() {
         if (!made_) co_return complain(made_.error().text(), exit_wrong_use);
@@ -91,11 +92,14 @@ private:
 }  // namespace
 
 int run_notify_test(const NotifyTestArguments& arguments) {
+    auto urls = with_standard_input(arguments.urls);
+    if (urls.empty()) return complain("no url on standard input", exit_wrong_use);
     Shards shards(1);
     std::optional<Test> test;
-    test.emplace(shards.at(0), arguments);
+    test.emplace(shards.at(0), arguments, std::move(urls));
+    // A try leaves nothing behind that would have to be finished.
     return run_session(
-        shards, [&] { return test->run(); }, [](const std::string&) {});
+        shards, [&] { return test->run(); }, [](const std::string& why) { std::_Exit(complain(why, exit_failed)); });
 }
 
 void add_notify(CLI::App& app, NotifyTestArguments& a) {
