@@ -129,7 +129,8 @@ Error error_of(const MailSession& session, CURLcode code, long os_error) {
 }
 
 bool is_this_machine(std::string_view host) {
-    return ascii_lowered(host) == "localhost" || host.starts_with("127.") || host == "::1";
+    const bool loopback = host.starts_with("127.") && host.find_first_not_of("0123456789.") == host.npos;
+    return loopback || host == "::1" || ascii_lowered(host) == "localhost";
 }
 
 Result<> check(const Mail& mail) {

@@ -80,6 +80,9 @@ TEST(Smtp, SendsNoPasswordInClearToAnotherMachine) {
     }
     mail.auth = Mail::Auth::cram_md5;
     EXPECT_EQ(failure_of(mail).code, Errc::unreachable);
+    mail.auth = Mail::Auth::plain;
+    mail.host = "127.mail.invalid";  // a name, whatever it begins with
+    EXPECT_EQ(failure_of(mail).code, Errc::bad_input);
 }
 
 TEST(Smtp, RefusesWhatWouldBecomeACommand) {
