@@ -1,6 +1,7 @@
 #include "telemetry/notify/caller.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -78,8 +79,14 @@ Scrubber::Scrubber(std::string_view service_url) {
     secrets_ = url->segments();
     secrets_.insert(secrets_.end(), {url->user, url->password, url->fragment});
     for (const auto& [key, value] : url->query) secrets_.push_back(value);
-    // Many services have a key where the host stands.
-    if (url->host.find_first_of(".:") == std::string::npos && url->host != "localhost") secrets_.push_back(url->host);
+    // The other services have a key where the host stands, or nothing that errors name.
+    static constexpr std::string_view with_address[] = {"bark",       "generic", "gotify", "matrix",
+                                                        "mattermost", "mqtt",    "mqtts",  "ntfy",
+                                                        "rocketchat", "signal",  "smtp",   "zulip"};
+    const bool address =
+        url->host.find_first_of(".:") != std::string::npos || url->host == "localhost" ||
+        std::find(std::begin(with_address), std::end(with_address), url->scheme) != std::end(with_address);
+    if (!address) secrets_.push_back(url->host);
     const auto raw = secrets_;
     for (const auto& secret : raw) secrets_.push_back(notify::percent_encoded(secret));
     std::erase_if(secrets_, [](const auto& s) { return s.size() < shortest_secret; });

@@ -242,6 +242,8 @@ TEST(NotifyScrubber, TakesOutWhatIsSecretInTheUrl) {
     const Scrubber own("gotify://gotify.example.com:8080/deep/Asecret%20token");
     EXPECT_EQ(own.clean("cannot connect to gotify.example.com port 8080"),
               "cannot connect to gotify.example.com port 8080");
+    EXPECT_EQ(Scrubber("gotify://gotify:80/Asecret").clean("gotify: cannot resolve gotify"),
+              "gotify: cannot resolve gotify");
     EXPECT_EQ(own.clean("no token Asecret token\nor Asecret%20token"), "no token *** or ***");
     EXPECT_EQ(own.clean("more than 10 redirects, the last to https://u:p@other.test/key?q#f; so"),
               "more than 10 redirects, the last to https://other.test so");
