@@ -20,6 +20,7 @@
 #include "io/resolver.h"
 #include "media/tool.h"
 #include "store/names.h"
+#include "telemetry/allocator.h"
 #include "telemetry/process_metrics.h"
 
 namespace weir::faces {
@@ -247,6 +248,7 @@ struct Command {
 }  // namespace
 
 int run_download(const DownloadArguments& arguments) {
+    if (!arguments.status.listen.empty()) telemetry::be_heap_profiled();
     auto options = options_from(arguments);
     if (!options) return complain(options.error().text(), exit_wrong_use);
     auto page = status_settings(arguments.status, options->target);
