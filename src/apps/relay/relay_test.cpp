@@ -292,7 +292,8 @@ TEST(Relay, RestIsForThoseWhoMay_WIN_10_Lesson_32) {
     RelayOptions options;
     options.access.admin_token = Secret("t0ken");
     with_relay(options, [](RelayRig& rig) -> Task<void> {
-        for (const char* path : {"/api", "/api/streams/all", "/api/stats", "/api/events", "/metrics", "/ws/api"}) {
+        for (const char* path : {"/api", "/api/streams/all", "/api/stats", "/api/events", "/metrics", "/ws/api",
+                                 "/debug/pprof/", "/debug/pprof/profile"}) {
             const auto none = co_await rig.ask("GET", path);
             EXPECT_EQ(none.status, 401) << path;
             EXPECT_NE(none.header("www-authenticate"), "") << path;
@@ -304,6 +305,8 @@ TEST(Relay, RestIsForThoseWhoMay_WIN_10_Lesson_32) {
         const auto query = co_await rig.ask("GET", "/api/stats?token=t0ken");
         EXPECT_EQ(query.status, 200);
         EXPECT_EQ(query.body.find("t0ken"), std::string::npos);
+        const auto arguments = co_await rig.ask("GET", "/debug/pprof/cmdline", "", "Authorization: Bearer t0ken\r\n");
+        EXPECT_EQ(arguments.status, 200);
         const auto health = co_await rig.ask("GET", "/health");
         EXPECT_EQ(health.status, 200);
     });
@@ -311,7 +314,8 @@ TEST(Relay, RestIsForThoseWhoMay_WIN_10_Lesson_32) {
 
 TEST(Relay, PagesOfOtherSitesAreRefusedAtEveryDoor_Lesson_32) {
     with_relay({}, [](RelayRig& rig) -> Task<void> {
-        for (const char* path : {"/api", "/api/streams/all", "/api/stats", "/metrics", "/ws/api"}) {
+        for (const char* path :
+             {"/api", "/api/streams/all", "/api/stats", "/metrics", "/ws/api", "/debug/pprof/heap"}) {
             const auto other = co_await rig.ask("GET", path, "", "Origin: https://evil.example\r\n");
             EXPECT_EQ(other.status, 403) << path;
         }

@@ -45,7 +45,7 @@ public:
     [[nodiscard]] virtual std::string stats_json() = 0;                  ///< home; no secrets in it
 };
 
-/// Mounts /healthcheck, /api…, /ws/api and /metrics. `access` guards all but the health check with Right::admin.
+/// Mounts /healthcheck, /api…, /ws/api, /metrics and /debug/pprof/. `access` guards all but the health check with Right::admin.
 /// threads  handlers on any shard; what they ask for happens on keeper.home(), and they go on where they were
 void add_rest_routes(HttpServer& server, Shards& shards, const Access& access, RuleKeeper& keeper);
 

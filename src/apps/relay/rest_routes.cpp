@@ -10,6 +10,7 @@
 #include "io/standard_routes.h"
 #include "io/websocket.h"
 #include "runtime/task_group.h"
+#include "telemetry/profiles/profiles.h"
 
 namespace weir::relay {
 namespace {
@@ -60,6 +61,7 @@ private:
         return [self = shared_from_this(), handler](Exchange& exchange) { return guard(self, handler, exchange); };
     }
     static Task<void> guard(std::shared_ptr<Routes> self, Member handler, Exchange& exchange);
+    static Task<bool> admit(std::shared_ptr<Routes> self, Exchange& exchange);
     [[nodiscard]] std::optional<Error> refusal(const ServerRequest& request) const;
 
     Task<void> rest(Exchange& exchange);
@@ -87,6 +89,8 @@ void Routes::mount(HttpServer& server) {
     server.route("*", "/api/events", guarded(&Routes::events));
     server.route("GET HEAD", "/metrics", guarded(&Routes::numbers));
     server.route("*", "/ws/api", guarded(&Routes::console));
+    telemetry::add_profile_routes(server,
+                                  [self = shared_from_this()](Exchange& exchange) { return admit(self, exchange); });
 }
 
 /// Lesson 32: the Host and the Origin first, then the right. What it tells is the same for every path below.
@@ -110,6 +114,14 @@ Task<void> Routes::guard(std::shared_ptr<Routes> self, Member handler, Exchange&
         co_await refuse(exchange, std::move(*why));
     else
         co_await ((*self).*handler)(exchange);
+}
+
+Task<bool> Routes::admit(std::shared_ptr<Routes> self, Exchange& exchange) {
+    co_await errors_not_throws();
+    auto why = self->refusal(exchange.request());
+    if (!why) co_return true;
+    co_await refuse(exchange, std::move(*why));
+    co_return false;
 }
 
 /// The change has happened, and is saved where rules are, before the answer goes out.
