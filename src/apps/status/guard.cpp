@@ -18,7 +18,11 @@ constexpr std::int64_t session_seconds = 30LL * 86'400;
 constexpr const char* session_topic = "weir status";
 
 bool is_forwarded(const ServerRequest& request) {
-    return request.find("forwarded") != nullptr || request.find("x-forwarded-for") != nullptr;
+    // Not every proxy says for whom it asks; each of these is a trace of one.
+    return std::any_of(request.headers.begin(), request.headers.end(), [](const auto& header) {
+        const auto& name = header.first;
+        return name == "forwarded" || name == "via" || name == "x-real-ip" || name.starts_with("x-forwarded-");
+    });
 }
 
 bool came_by_tls(const ServerRequest& request) {

@@ -46,7 +46,8 @@ TEST(StatusGuard, OnLoopbackThisMachineIsWelcomeAndPretendersAreNot) {
 }
 
 TEST(StatusGuard, OnLoopbackAProxyIsNoNeighbour) {
-    for (const char* field : {"x-forwarded-for", "forwarded"}) {
+    for (const char* field :
+         {"x-forwarded-for", "forwarded", "x-real-ip", "via", "x-forwarded-proto", "x-forwarded-host"}) {
         const Fields fields{{"host", "127.0.0.1"}, {field, "203.0.113.9"}};
         EXPECT_EQ(verdict_of(door_of(true, ""), request_with(fields)), Verdict::foreign) << field;
         EXPECT_EQ(verdict_of(door_of(true, token), request_with(fields)), Verdict::unknown) << field;
