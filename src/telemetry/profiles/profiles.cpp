@@ -118,7 +118,7 @@ Task<void> send(weir::Exchange& exchange, ProfileAnswer answer) {
     (void)co_await exchange.respond(answer.status, answer.content_type, body, std::move(headers));
 }
 
-/// Profiles are of no use to a client that left, and end when the server does.
+/// Profiles end when the server does.
 Task<void> serve(ProfilerPtr profiler, weir::Exchange& exchange) {
     co_await errors_not_throws();
     const bool welcome = co_await profiler->gate(exchange);

@@ -44,7 +44,7 @@ TEST(ProfileRequest, IsRefusedWithGosTexts) {
     EXPECT_EQ(why("heap", "seconds=1"), "");
     EXPECT_EQ(why("heap", "debug=1"), "");
     EXPECT_EQ(why("profile", "seconds=nonsense"), "") << "30 are taken, as Go does";
-    EXPECT_EQ(why("profile", "seconds=3601"), "400 a profile lasts 3600 seconds at most\n");
+    EXPECT_EQ(why("profile", "seconds=301"), "400 a profile lasts 300 seconds at most\n");
 }
 
 TEST(ProfileAnswer, ErrorsAreMarkedForTheTool) {
