@@ -1,33 +1,11 @@
 #include "io/smtp.h"
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
+
+#include "bound_port.h"
 
 namespace weir {
 namespace {
-
-/// A port of this machine where nobody listens: it is bound, so that nobody else can.
-class DeafPort {
-public:
-    DeafPort() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        WEIR_ASSERT(::bind(fd_, reinterpret_cast<sockaddr*>(&address), size) == 0);
-        WEIR_ASSERT(::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-        port = ntohs(address.sin_port);
-    }
-    DeafPort(const DeafPort&) = delete;
-    DeafPort& operator=(const DeafPort&) = delete;
-    ~DeafPort() { ::close(fd_); }
-    std::uint16_t port = 0;
-
-private:
-    int fd_;
-};
 
 Mail mail_to(std::string host, std::uint16_t port) {
     Mail mail;
@@ -49,7 +27,7 @@ Error failure_of(const Mail& mail) {
 }
 
 TEST(Smtp, TellsThatNobodyListens) {
-    const DeafPort deaf;
+    const test::BoundPort deaf(test::BoundPort::Kind::deaf);
     const auto error = failure_of(mail_to("127.0.0.1", deaf.port));
     EXPECT_EQ(error.code, Errc::unreachable);
     EXPECT_EQ(error.text(), fmt::format("cannot connect to 127.0.0.1 port {}: connection refused", deaf.port));
@@ -62,7 +40,7 @@ TEST(Smtp, TellsThatAHostHasNoAddress) {
 }
 
 TEST(Smtp, TakesAddressesThatAreKnownAlready) {
-    const DeafPort deaf;
+    const test::BoundPort deaf(test::BoundPort::Kind::deaf);
     auto mail = mail_to("nowhere.invalid", deaf.port);
     mail.addresses = {"127.0.0.1"};
     EXPECT_EQ(failure_of(mail).text(),

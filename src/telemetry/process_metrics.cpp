@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "runtime/task_group.h"
 #include "telemetry/heap_numbers.h"
+#include "telemetry/otlp/codings.h"
 
 namespace weir::telemetry {
 namespace {
@@ -190,17 +191,6 @@ std::string label_name(std::string_view name) {
         out += letter || digit ? c : '_';
     }
     return out.starts_with("__") ? "key" + out : out;
-}
-
-std::string percent_decoded(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const bool code =
-            text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0;
-        out += code ? static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])) : text[i];
-        if (code) i += 2;
-    }
-    return out;
 }
 
 }  // namespace
